@@ -1,0 +1,1 @@
+"""The daemon that makes devnets follow Git."""
