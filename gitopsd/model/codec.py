@@ -1,0 +1,111 @@
+"""The one JSON form of the model: for the record, digests, the worker's pipe and ``--output json``.
+
+A dataclass becomes an object with its class name under ``"$"`` and the fields that differ from their defaults,
+so a field that a later release adds changes neither stored text nor a digest. A mapping that holds a key
+beginning with ``"$"`` has that key escaped with one more. Times are ISO 8601, enums their values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+_CLASSES: dict[str, type] = {}
+
+
+def register(module: Any) -> None:
+    """Makes every dataclass and enum that ``module`` defines known to :func:`decode`."""
+    for item in vars(module).values():
+        if (
+            isinstance(item, type)
+            and item.__module__ == module.__name__
+            and (dataclasses.is_dataclass(item) or issubclass(item, Enum))
+        ):
+            _CLASSES[item.__name__] = item
+
+
+def encode(value: object) -> Any:
+    """A value of the model as plain JSON data. Raises TypeError for what the model does not know."""
+    if isinstance(value, Enum):
+        return {"$": type(value).__name__, "value": value.value}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {("$" + key if key.startswith("$") else key): encode(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return {"$": "time", "value": value.isoformat()}
+    if dataclasses.is_dataclass(value) and type(value).__name__ in _CLASSES:
+        return _encode_dataclass(value)
+    raise TypeError(f"not part of the model: {type(value).__name__}")
+
+
+def _encode_dataclass(value: Any) -> dict[str, Any]:
+    data: dict[str, Any] = {"$": type(value).__name__}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if field.default is dataclasses.MISSING or not _same(item, field.default):
+            data[field.name] = encode(item)
+    return data
+
+
+def _same(item: object, default: object) -> bool:
+    return type(item) is type(default) and item == default
+
+
+def decode(data: Any) -> Any:
+    """The value that :func:`encode` gave ``data`` for.
+
+    Raises ValueError for a class or a field that this release does not know (written by a newer one).
+    """
+    from gitopsd.model.values import Frozen
+
+    if isinstance(data, list):
+        return tuple(decode(item) for item in data)
+    if not isinstance(data, dict):
+        return data
+    name = data.get("$")
+    if name is None:
+        return Frozen({(key[1:] if key.startswith("$") else key): decode(item) for key, item in data.items()})
+    if name == "time":
+        return datetime.fromisoformat(data["value"])
+    found = _CLASSES.get(name)
+    if found is None:
+        raise ValueError(f"unknown type {name!r}")
+    if issubclass(found, Enum):
+        return found(data["value"])
+    try:
+        return found(**{key: decode(item) for key, item in data.items() if key != "$"})
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def canonical(value: object) -> str:
+    """The one text of a value: keys sorted, no blanks."""
+    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def dumps(value: object) -> str:
+    """A value as JSON text that :func:`loads` reads; keys keep their order."""
+    return json.dumps(encode(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError when it is none, or not of this model."""
+    return decode(json.loads(text))
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of the canonical text."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values have the same canonical text; unlike ``==`` it tells ``1`` from ``True`` and ``1.0``."""
+    return one is other or canonical(one) == canonical(other)

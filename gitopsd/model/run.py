@@ -1,0 +1,147 @@
+"""Runs: one attempt to apply a diff, with an outcome per change; and what people are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gitopsd.model.diff import Action, Change, Diff, Why
+from gitopsd.model.environment import Commit
+from gitopsd.model.plan import Problem
+from gitopsd.model.record import Step
+from gitopsd.model.values import Value
+
+
+class Done(StrEnum):
+    """How one change ended. ``kept``: nothing had to be done, also after a RECHECK."""
+
+    APPLIED = "applied"
+    KEPT = "kept"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """``action`` is what was really done (a settled RECHECK is KEEP, RUN, UPDATE or REPLACE); ``held_by`` names the
+    failed changes that a skipped one waited for; ``text`` is what a ``print`` said."""
+
+    id: str
+    done: Done
+    action: Action
+    why: Why = Why.NONE
+    problem: Problem | None = None
+    held_by: tuple[str, ...] = ()
+    text: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Verdict(StrEnum):
+    """How a run ended. NOOP: nothing to do. HELD: stopped on purpose, a person or a new commit has to decide."""
+
+    NOOP = "no-op"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled-back"
+    ROLLBACK_FAILED = "rollback-failed"
+    SUPERSEDED = "superseded"
+    HELD = "held"
+    INVALID = "invalid"
+
+
+class Trigger(StrEnum):
+    COMMIT = "commit"
+    DRIFT = "drift"
+    ROLLBACK = "rollback"
+    SYNC = "sync"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What ``apply`` gives back for one diff: outcomes by change, in the order they ended. ``preempted``: stopped
+    between steps because something newer wants its place."""
+
+    diff: Diff
+    outcomes: tuple[Outcome, ...] = ()
+    preempted: bool = False
+    output: Value = None
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(item for item in self.outcomes if item.done is Done.FAILED)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every change ended well."""
+        return not self.preempted and all(item.done in (Done.APPLIED, Done.KEPT) for item in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt to make an environment follow a commit, with the rollback that it led to."""
+
+    id: str
+    environment: str
+    commit: Commit
+    trigger: Trigger
+    verdict: Verdict
+    applied: Applied | None = None
+    rollback: Applied | None = None
+    restored: str = ""
+    problems: tuple[Problem, ...] = ()
+    superseded_by: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class ConditionState(StrEnum):
+    PENDING = "pending"
+    READY = "ready"
+    DEGRADED = "degraded"
+    HELD = "held"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Where an environment stands; set in ``pipeline.py`` only. ``since`` moves on a transition only."""
+
+    environment: str
+    state: ConditionState
+    message: str = ""
+    commit: str = ""
+    since: datetime | None = None
+
+
+class ReportState(StrEnum):
+    """State of a commit status: ``pending``, then exactly one of the others."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What people are told about a run: ``line`` in a sentence, ``details`` a few lines. ``key`` makes sending
+    idempotent; ``silent`` ones (no-ops) go to the forge but not to chat."""
+
+    key: str
+    environment: str
+    commit: Commit
+    state: ReportState
+    line: str
+    details: tuple[str, ...] = ()
+    run_id: str = ""
+    silent: bool = False
+
+
+__all__ = [
+    "Applied", "Change", "Condition", "ConditionState", "Done", "Outcome", "Report", "ReportState", "Run", "Step",
+    "Trigger", "Verdict",
+]  # fmt: skip

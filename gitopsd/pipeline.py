@@ -1,0 +1,1 @@
+"""The page: the product as one function, from a commit to a report."""
