@@ -1,0 +1,81 @@
+"""Durations in Go's forms."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitopsd.kit.duration import format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("1s", 1),
+        ("500ms", 0.5),
+        ("1m30s", 90),
+        ("1h", 3600),
+        ("1.5h", 5400),
+        (".5s", 0.5),
+        ("1.s", 1),
+        ("-2m", -120),
+        ("+2m", 120),
+        ("1h0m0.25s", 3600.25),
+        ("10us", 1e-5),
+        ("10µs", 1e-5),
+        ("10μs", 1e-5),
+        ("3ns", 3e-9),
+        ("30m", 1800),
+    ],
+)
+def test_the_forms_of_go_are_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "+",
+        "1",
+        "1d",
+        "s",
+        "1 s",
+        " 1s",
+        "1s ",
+        "1m30",
+        ".s",
+        "1e3s",
+        "--1s",
+        "٣s",
+        "1s\n",
+        "9" * 40 + "h",
+        "1h" * 50,
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.5, "500ms"), (90, "1m30s"), (3600, "1h0m0s"), (2.5, "2.5s"), (-60, "-1m0s"), (0.9999, "1s")],
+)
+def test_durations_are_written_as_go_writes_them(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@given(st.integers(min_value=-(10**10), max_value=10**10))
+def test_what_is_written_reads_back(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
+
+
+@given(st.text(max_size=20))
+def test_any_text_gives_seconds_or_a_refusal(text: str) -> None:
+    try:
+        assert isinstance(parse_duration(text), float)
+    except ValueError as error:
+        assert "duration" in str(error)
