@@ -224,6 +224,10 @@ class Backend(Protocol):
         """Ends a service and gives its address back; persistent directories stay."""
         ...
 
+    def volume(self, enclave: str, key: str, size: int) -> str:
+        """Makes a persistent directory (size in MB) if it is not there; its identity, which a re-created one changes."""
+        ...
+
     def remove_volume(self, enclave: str, key: str) -> None:
         """Deletes a persistent directory with its data."""
         ...
@@ -318,6 +322,20 @@ class Secrets(Protocol):
 # --- history and reports ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A report that waits to be sent. ``channel`` is ``forge`` or ``chat``; entries of one ``stream`` are sent in
+    order; ``attempts`` failed so far, and the next one is due at ``due_at`` (None: now)."""
+
+    key: str
+    channel: str
+    stream: str
+    report: Report
+    attempts: int = 0
+    due_at: datetime | None = None
+    queued_at: datetime | None = None
+
+
 class Store(Protocol):
     """History, events, conditions and what was reported. Losing it loses no enclave."""
 
@@ -345,6 +363,23 @@ class Store(Protocol):
 
     def mark_sent(self, key: str, remote_id: str) -> None: ...
 
+    def enqueue(self, item: Outgoing) -> bool:
+        """Keeps a report for sending, durably. False, and nothing is kept, when one with its key waits already or
+        was sent."""
+        ...
+
+    def outbox(self, *, limit: int = 200) -> tuple[Outgoing, ...]:
+        """What waits to be sent, oldest first."""
+        ...
+
+    def reschedule(self, key: str, *, attempts: int, due_at: datetime) -> None:
+        """Puts the next attempt of a waiting report off."""
+        ...
+
+    def dequeue(self, key: str) -> None:
+        """Takes a report out of the outbox, sent or given up."""
+        ...
+
     def cached_plan(self, key: str) -> Evaluation | None:
         """An evaluation kept by the digest of everything that it is a function of."""
         ...
@@ -360,7 +395,8 @@ class Forge(Protocol):
         ...
 
     def set_status(self, report: Report, *, context: str, target_url: str = "") -> None:
-        """Sets the commit status of a context. TransientError with ``retry_after`` when the forge limits."""
+        """Sets the commit status of a context (``gitopsd/<environment>``). TransientError, with ``retry_after`` when
+        the forge limits; UserError when it refuses, for the token or the repository."""
         ...
 
 
@@ -368,7 +404,12 @@ class Chat(Protocol):
     """A chat channel: one message per environment and run, edited in place, details in its thread."""
 
     def post(self, report: Report, message_id: str) -> str:
-        """Posts a report, or edits ``message_id`` when it is not empty; returns the message's id."""
+        """Posts a report's line, or edits ``message_id`` when it is not empty; returns the message's id.
+        TransientError with ``retry_after`` when the chat limits, UserError when it refuses."""
+        ...
+
+    def reply(self, report: Report, message_id: str) -> None:
+        """Posts a report's details into the thread of a message; raises as ``post`` does."""
         ...
 
 

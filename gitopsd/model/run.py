@@ -118,12 +118,14 @@ class Condition:
 
 
 class ReportState(StrEnum):
-    """State of a commit status: ``pending``, then exactly one of the others."""
+    """State of a commit status: ``pending``, then exactly one of the others. ``superseded``: a newer commit took its
+    place before it was done; forges without such a state show their nearest."""
 
     PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
     ERROR = "error"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
