@@ -27,10 +27,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PROTOCOL = 1
-PAGE = 500
-"""How many blocks one answer of ``/chain`` holds at most."""
-WINDOW = 32
-"""How far back the first question of a node that catches up goes."""
+PAGE = 500  # blocks in one answer of /chain
+WINDOW = 32  # blocks below its own head that a node asks for first when it catches up
 
 
 def digest(document):
@@ -61,8 +59,8 @@ class Chain:
     def __init__(self, folder, genesis):
         self.genesis = genesis
         self.genesis_hash = digest(genesis)
-        self.file = folder / "chain.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
+        self.file = folder / "chain.jsonl"
         first = sealed({"height": 0, "parent": self.genesis_hash, "time": genesis["time"], "maker": "", "deposits": []})
         self.blocks = self._load(first)
         self.deposits = self._deposits_in(self.blocks)
@@ -211,8 +209,7 @@ class Node:
         return {"taken": False}
 
     def take_deposit(self, message):
-        deposit = {"account": message["account"], "amount": int(message["amount"])}
-        deposit["id"] = message.get("id") or uuid.uuid4().hex
+        deposit = {"id": message.get("id", uuid.uuid4().hex), "account": message["account"], "amount": message["amount"]}
         with self.lock:
             if deposit["id"] in {**self.chain.deposits, **self.waiting}:
                 return deposit
@@ -262,11 +259,11 @@ class Node:
             self.tell("/blocks", {"block": block, "from": self.status()})
 
     def start(self):
-        if self.protocol != PROTOCOL:
+        if self.protocol == PROTOCOL:
+            threading.Thread(target=self.greet_all, daemon=True).start()
+            threading.Thread(target=self.make_blocks, daemon=True).start()
+        else:
             print(f"{self.name}: {self.status()['trouble']}; waiting for an update", flush=True)
-            return
-        for work in (self.greet_all, self.make_blocks):
-            threading.Thread(target=work, daemon=True).start()
 
 
 def answering(node):
@@ -325,10 +322,9 @@ def fund(options):
     deposit = call(f"{options.node}/transactions", {"account": options.account, "amount": options.amount})
     deadline = time.time() + options.timeout
     while time.time() < deadline:
-        for item in call(f"{options.node}/accounts")["deposits"]:
-            if item["id"] == deposit["id"]:
-                print(json.dumps(item))
-                return
+        deposits = {item["id"]: item for item in call(f"{options.node}/accounts")["deposits"]}
+        if deposit["id"] in deposits:
+            return print(json.dumps(deposits[deposit["id"]]))
         time.sleep(0.1)
     sys.exit(f"no block took deposit {deposit['id']} within {options.timeout:g} s")
 
