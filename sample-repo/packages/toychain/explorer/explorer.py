@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # nodes are never behind a proxy
 SETTLED = 2  # blocks below the lowest head: above, two nodes may differ for a moment
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -27,7 +28,7 @@ h1{{color:{colour}}} td,th{{padding:.3rem 1rem;text-align:left}} .bad{{color:#b0
 
 
 def ask(url):
-    with urllib.request.urlopen(url, timeout=2) as answer:
+    with DIRECT.open(url, timeout=2) as answer:
         return json.load(answer)
 
 

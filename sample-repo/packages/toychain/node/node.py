@@ -29,6 +29,7 @@ from pathlib import Path
 PROTOCOL = 1
 PAGE = 500  # blocks in one answer of /chain
 WINDOW = 32  # blocks below its own head that a node asks for first when it catches up
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # peers are never behind a proxy
 
 
 def digest(document):
@@ -40,17 +41,13 @@ def call(url, body=None, timeout=2.0):
     """GET, or POST when there is a body; the answer's JSON."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
+    with DIRECT.open(request, timeout=timeout) as answer:
         return json.load(answer)
 
 
 def sealed(block):
     """The block with its hash, which is made of everything else in it."""
     return {**block, "hash": digest({key: value for key, value in block.items() if key != "hash"})}
-
-
-class Refused(Exception):
-    """This node can't work with what it was given."""
 
 
 class Chain:
@@ -71,7 +68,7 @@ class Chain:
             return [first]
         lines = self.file.read_text().splitlines()
         if lines and json.loads(lines[0]) != first:
-            raise Refused(f"{self.file} holds another chain: its genesis differs from {self.genesis_hash[:12]}")
+            sys.exit(f"refused: {self.file} holds another chain: its genesis differs from {self.genesis_hash[:12]}")
         blocks = [first]
         for line in lines[1:]:
             try:
@@ -137,7 +134,7 @@ class Node:
         self.config = json.loads(Path(options.config).read_text())
         genesis = json.loads(Path(options.genesis).read_text())
         if digest(genesis) != self.config["genesis_hash"]:
-            raise Refused(f"{options.genesis} is not the genesis {self.config['genesis_hash'][:12]} that is configured")
+            sys.exit(f"refused: {options.genesis} is not the genesis {self.config['genesis_hash'][:12]} of {options.config}")
         self.name = self.config["name"]
         self.block_time = float(self.config["block_time"])
         self.url = f"http://{options.advertise}:{self.config['port']}"
@@ -284,11 +281,13 @@ def answering(node):
 
         def do_POST(self):
             work = {"/hello": node.meet, "/blocks": node.take_block, "/transactions": node.take_deposit}.get(self.path)
+            if work is None:
+                return self.send(404, {"error": f"nothing at {self.path}"})
             try:
-                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                self.send(200 if work else 404, work(body) if work else {"error": f"nothing at {self.path}"})
+                code, answer = 200, work(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0)))))
             except (OSError, ValueError, KeyError, TypeError) as problem:
-                self.send(400, {"error": str(problem)})
+                code, answer = 400, {"error": str(problem)}
+            return self.send(code, answer)
 
         def send(self, code, document):
             data = json.dumps(document).encode()
@@ -305,10 +304,7 @@ def answering(node):
 
 
 def run(options):
-    try:
-        node = Node(options)
-    except Refused as problem:
-        sys.exit(f"refused: {problem}")
+    node = Node(options)
     server = ThreadingHTTPServer((options.listen, int(node.config["port"])), answering(node))
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
