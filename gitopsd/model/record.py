@@ -32,7 +32,8 @@ class Step:
 
     ``inputs`` maps a readable name of each input to its value; see ``compare/inputs.py`` for the names.
     ``incarnation`` is that of the service (of its own for an ``add_service``). ``serial`` is unique to this
-    execution: who must run again when this one ran has it among its inputs. ``config_digest`` is what the backend
+    execution: who must run again when this one ran has it among its inputs; it is empty for a service whose creation
+    was begun and not finished. ``config_digest`` is what the backend
     called the live configuration of a service after it was converged.
     """
 
@@ -51,10 +52,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A one-shot that is about to take effect, written before it does. ``key`` is what makes it idempotent."""
+    """A one-shot that is about to take effect, written before it does.
+
+    ``key`` makes the effect idempotent; its last part counts attempts. ``failed`` tells that the attempt ended badly:
+    the next one is an effect of its own.
+    """
 
     id: str
     key: str
+    failed: bool = False
     when: datetime | None = None
 
 

@@ -1,0 +1,187 @@
+"""Recipes, their results and assertions: ``exec``, ``request``, ``wait``, ``verify`` and ready conditions.
+
+Semantics: ``starlark-api.md`` sections 6.7 to 6.10, 7.4, 7.5 and 9; ``future-references.md`` section 4.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import cast
+
+from gitopsd.apply.site import Patience, Site
+from gitopsd.errors import Reason, StepError, TransientError
+from gitopsd.kit.text import one_line
+from gitopsd.model.ops import Exec, Request
+from gitopsd.model.parts import HttpRecipe, Port, Probe
+from gitopsd.model.values import Frozen, Json, Value, freeze, plain_text, starlark_repr
+from gitopsd.ports import HttpCall
+
+COMMAND_LIMIT = 24 * 3600.0
+"""Longest time in seconds that one command may take when the run has more."""
+
+
+def run_exec(site: Site, op: Exec, *, key: str, patience: Patience) -> dict[str, Json]:
+    """Runs an ``exec`` by its key and checks its code. Raises StepError COMMAND_FAILED or EXTRACT_FAILED."""
+    command = tuple(plain_text(part) for part in op.recipe.command)
+    done = site.backend.execute(site.enclave, op.service, command, key=key, timeout=patience.remaining(COMMAND_LIMIT))
+    check_code(done.code, op.codes, op.any_code, f"the command exited with code {done.code}: {_tail(done.output)}")
+    found: dict[str, Json] = {"code": done.code, "output": done.output}
+    return found | extracted(site, op.recipe.extract, done.output)
+
+
+def run_request(site: Site, op: Request, ports: Mapping[str, Port]) -> dict[str, Json]:
+    """Sends a ``request`` and checks its code. Raises StepError REQUEST_FAILED or EXTRACT_FAILED."""
+    answer = ask_http(site, op.service, op.recipe, ports)
+    code, body = cast("int", answer["code"]), cast("str", answer["body"])
+    if not op.any_code and code not in op.codes:
+        raise StepError(
+            Reason.REQUEST_FAILED, f"the answer has code {code}, not one of {_codes(op.codes)}: {_tail(body)}"
+        )
+    return answer | extracted(site, op.recipe.extract, _json_body(body) if op.recipe.extract else None)
+
+
+def check_code(code: int, accepted: tuple[int, ...], any_code: bool, message: str) -> None:
+    """Raises StepError COMMAND_FAILED for an exit code that is not accepted."""
+    if not any_code and code not in accepted:
+        raise StepError(Reason.COMMAND_FAILED, message, hint=f"accepted: {_codes(accepted)}")
+
+
+def _codes(codes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, codes))
+
+
+def _tail(output: str, limit: int = 400) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return one_line(" | ".join(lines[-4:])[-limit:]) or "(no output)"
+
+
+def ask_http(site: Site, service: str, recipe: HttpRecipe, ports: Mapping[str, Port]) -> dict[str, Json]:
+    """The answer to one HTTP recipe: ``code`` and ``body``."""
+    port = ports.get(recipe.port)
+    if port is None:
+        raise StepError(Reason.REQUEST_FAILED, f"service {service} has no port {recipe.port!r}")
+    headers = {name: plain_text(value) for name, value in recipe.headers.items()}
+    if recipe.method == "POST":
+        headers.setdefault("Content-Type", plain_text(recipe.content_type))
+    call = HttpCall(
+        method=recipe.method,
+        url_path=plain_text(recipe.endpoint),
+        headers=Frozen(headers),
+        body=plain_text(recipe.body),
+    )
+    answer = site.backend.request(site.enclave, service, port, call)
+    return {"code": answer.code, "body": answer.body}
+
+
+def _json_body(body: str) -> Json:
+    try:
+        return freeze(json.loads(body))
+    except ValueError:
+        raise StepError(
+            Reason.EXTRACT_FAILED, f"the body is not JSON, so nothing can be extracted: {_tail(body)}"
+        ) from None
+
+
+def extracted(site: Site, programs: Mapping[str, str], document: Json) -> dict[str, Json]:
+    """``extract.<key>`` of each jq program: nulls are skipped, one result is itself, more are a list."""
+    found: dict[str, Json] = {}
+    for name, program in programs.items():
+        results = tuple(_number(item) for item in site.evaluator.extract(program, document) if item is not None)
+        if not results:
+            raise StepError(Reason.EXTRACT_FAILED, f"extract {name!r}: the jq program {program!r} gave no result")
+        found[f"extract.{name}"] = results[0] if len(results) == 1 else results
+    return found
+
+
+def _number(value: Json) -> Json:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:
+    """Asks a recipe at once and then every interval until its assertion holds; the last answer.
+
+    Raises StepError TIMED_OUT with the last answer or failure after the probe's timeout.
+    """
+    end = site.clock.monotonic() + probe.timeout
+    while True:
+        patience.check()
+        last = ""
+        try:
+            answer = _ask(site, service, probe, ports, patience)
+            field = answer.get(probe.field)
+            if holds(field, probe.assertion, probe.target):
+                return answer
+            last = f"{probe.field} is {one_line(starlark_repr(field), limit=200)}"
+        except StepError as error:
+            last = error.message
+        except TransientError as error:
+            if error.reason is Reason.PREEMPTED:
+                raise
+            last = error.message
+        if site.clock.monotonic() + probe.interval > end:
+            wanted = f"{probe.field} {probe.assertion} {starlark_repr(probe.target)}"
+            raise StepError(Reason.TIMED_OUT, f"{service}: {wanted} did not hold within {probe.timeout:g} s; {last}")
+        patience.sleep(probe.interval)
+
+
+def _ask(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:
+    recipe = probe.recipe
+    if isinstance(recipe, HttpRecipe):
+        answer = ask_http(site, service, recipe, ports)
+        document = _json_body(cast("str", answer["body"])) if recipe.extract else None
+        return answer | extracted(site, recipe.extract, document)
+    command = tuple(plain_text(part) for part in recipe.command)
+    done = site.backend.execute(
+        site.enclave, service, command, key=f"probe-{uuid.uuid4().hex}", timeout=patience.remaining(probe.timeout)
+    )
+    found: dict[str, Json] = {"code": done.code, "output": done.output}
+    return found | extracted(site, recipe.extract, done.output)
+
+
+def holds(value: Value, assertion: str, target: Value) -> bool:
+    """Whether ``value assertion target`` holds. Raises StepError CHECK_FAILED for types that do not compare."""
+    if assertion in ("IN", "NOT_IN"):
+        if not isinstance(target, tuple):
+            raise StepError(Reason.CHECK_FAILED, f"{assertion} needs a list, not {starlark_repr(target)}")
+        return any(_same(value, item) for item in target) == (assertion == "IN")
+    if _kind(value) != _kind(target):
+        shown = one_line(starlark_repr(value), limit=120)
+        message = f"cannot compare {_kind(value)} {shown} with {_kind(target)} {starlark_repr(target)}"
+        raise StepError(Reason.CHECK_FAILED, message)
+    if assertion in ("==", "!="):
+        return _same(value, target) == (assertion == "==")
+    return _ordered(value, assertion, target)
+
+
+def _ordered(value: Value, assertion: str, target: Value) -> bool:
+    if isinstance(value, str) and isinstance(target, str):
+        sign = (value > target) - (value < target)
+    elif isinstance(value, (int, float)) and isinstance(target, (int, float)):
+        sign = 0 if value == target else (1 if value > target else -1)
+    else:
+        raise StepError(Reason.CHECK_FAILED, f"{assertion} does not order {_kind(value)} values")
+    return {"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0}[assertion]
+
+
+def _same(value: Value, other: Value) -> bool:
+    return _kind(value) == _kind(other) and value == other
+
+
+def _kind(value: Value) -> str:
+    match value:
+        case None:
+            return "NoneType"
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "float"
+        case str():
+            return "string"
+        case tuple():
+            return "list"
+        case _:
+            return "dict"

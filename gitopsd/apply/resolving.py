@@ -1,0 +1,155 @@
+"""References become values: inputs of a step, ops with plain values, results without secrets in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gitopsd.apply.site import Site
+from gitopsd.compare.inputs import AddressOf, CommitOf, ContentOf, Origin, Reading, ResultOf, SecretOf, SerialOf
+from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.model.ops import Op
+from gitopsd.model.plan import Instruction
+from gitopsd.model.record import Step
+from gitopsd.model.values import (
+    Address,
+    Frozen,
+    Json,
+    Ref,
+    Secret,
+    StepResult,
+    Text,
+    Value,
+    describe_text,
+    join_parts,
+    map_refs,
+    plain_text,
+)
+
+T = TypeVar("T")
+SHORTEST_SECRET = 4
+"""Results are searched for secrets of at least this many characters; shorter ones would match by chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known while a diff is applied: finished steps by id, and the reading of the plan."""
+
+    site: Site
+    reading: Reading
+    steps: Mapping[str, Step]
+
+    def inputs(self, item: Instruction) -> Frozen[Value]:
+        """The inputs of an instruction, all known now. Raises StepError ARTIFACT_MISSING, or SECRET_MISSING's
+        UserError from the secrets."""
+        return Frozen({name: self._input(origin) for name, origin in self.reading.origins[item.id].items()})
+
+    def _input(self, origin: Origin) -> Value:
+        match origin:
+            case ResultOf(step=step, field=name):
+                return self._result(step, name)
+            case AddressOf(life=life):
+                return self._result(life, "ip_address")
+            case SecretOf(name=name):
+                secrets = self.site.secrets
+                return secrets.keyed_digest(secrets.reveal(self.site.environment.name, name))
+            case ContentOf(step=step, artifact=name):
+                return self.content(step, name)
+            case SerialOf(step=step):
+                return self.steps[step].serial if step in self.steps else ""
+            case CommitOf():
+                return self.site.commit
+
+    def _result(self, step: str, name: str) -> Value:
+        values = self.steps[step].output.values if step in self.steps else Frozen({})
+        if name not in values:
+            raise StepError(Reason.RESULT_LOST, f"{step} has no result {name!r}", hint="run the step again with `sync`")
+        return values[name]
+
+    def content(self, step: str, artifact: str) -> str:
+        """The content digest of an artifact that a step made."""
+        found = self.steps[step].output.artifacts.get(artifact) if step in self.steps else None
+        if found is None:
+            raise StepError(Reason.ARTIFACT_MISSING, f"{step} made no artifact {artifact!r}")
+        return found
+
+    def artifacts(self, item: Instruction) -> Frozen[str]:
+        """Content digests of the artifacts that an instruction uses, by name."""
+        makers = self.reading.makers[item.id]
+        return Frozen({name: self.content(step, name) for name, step in makers.items()})
+
+    def resolve(self, op: T, lives: Mapping[str, str]) -> T:
+        """An op (or a part of one) with every reference replaced by its value; ``lives`` maps service names to the
+        life that the instruction sees."""
+
+        def value(ref: Ref) -> Value:
+            match ref:
+                case StepResult(step=step, field=name):
+                    return map_refs(self._result(step, name), value)
+                case Address(service=service, field="hostname"):
+                    return service
+                case Address(service=service):
+                    return self._result(lives.get(service, f"service/{service}"), "ip_address")
+                case Secret(name=name):
+                    return self.site.secrets.reveal(self.site.environment.name, name)
+
+        return map_refs(op, value)
+
+    def op_of(self, item: Instruction) -> Op:
+        """The instruction's op with plain values."""
+        return self.resolve(item.op, self.reading.lives[item.id])
+
+    def secret_values(self) -> dict[str, str]:
+        """Values of the secrets that the environment may use, by name; those that cannot be read are left out."""
+        found = {}
+        for name in self.site.secrets.names(self.site.environment.name):
+            try:
+                found[name] = self.site.secrets.reveal(self.site.environment.name, name)
+            except UserError:
+                continue
+        return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}
+
+
+def conceal(value: Json, secrets: Mapping[str, str]) -> Value:
+    """A result in which every text that a secret stands in refers to the secret instead."""
+    if isinstance(value, str):
+        return _conceal_text(value, secrets)
+    if isinstance(value, tuple):
+        return tuple(conceal(item, secrets) for item in value)
+    if isinstance(value, Frozen):
+        return Frozen({key: conceal(item, secrets) for key, item in value.items()})
+    return value
+
+
+def _conceal_text(text: str, secrets: Mapping[str, str]) -> Value:
+    parts: list[str | Ref] = [text]
+    for name, value in sorted(secrets.items(), key=lambda item: -len(item[1])):
+        split: list[str | Ref] = []
+        for part in parts:
+            if not isinstance(part, str):
+                split.append(part)
+                continue
+            pieces = part.split(value)
+            for index, piece in enumerate(pieces):
+                if index:
+                    split.append(Secret(name=name))
+                if piece or len(pieces) == 1:
+                    split.append(piece)
+        parts = split
+    found = join_parts(parts)
+    if isinstance(found, Text) and len(found.parts) == 1 and not isinstance(found.parts[0], str):
+        return found.parts[0]
+    return found
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """A message with the names of secrets in place of their values."""
+    for name, value in sorted(secrets.items(), key=lambda item: -len(item[1])):
+        text = text.replace(value, f"<secret {name}>")
+    return text
+
+
+def shown(value: Value) -> str:
+    """A value as text for people; references stay readable names, so no secret shows."""
+    return describe_text(value) if isinstance(value, (Text, StepResult, Address, Secret)) else plain_text(value)

@@ -1,0 +1,72 @@
+"""What left the package, and what may not stand side by side during a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gitopsd.compare.inputs import is_told
+from gitopsd.model.diff import Action, Change, Drift, Why
+from gitopsd.model.environment import Policy, PrunePolicy
+from gitopsd.model.ops import AddService
+from gitopsd.model.plan import Plan
+from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
+
+
+def pruned(
+    plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Policy
+) -> tuple[tuple[Change, ...], tuple[Drift, ...]]:
+    """Deletes for recorded steps that the plan lacks, and a word on what is left alone.
+
+    An empty plan deletes nothing. Only a service that lives is an effect; the other steps are forgotten by the record,
+    which keeps their results.
+    """
+    wanted = {item.id for item in plan.instructions if is_told(item.op)}
+    names = {item.op.name for item in plan.instructions if isinstance(item.op, AddService)}
+    gone = [step for step in recorded.steps.values() if step.id not in wanted]
+    deletes: list[Change] = []
+    orphans: list[Drift] = []
+    for step in gone:
+        op = step.instruction.op
+        orphan = isinstance(op, AddService) and op.name in live.services and op.name not in names
+        if orphan and (policy.prune is PrunePolicy.OFF or not plan.instructions):
+            detail = "the package no longer has it" if plan.instructions else "the package is empty: nothing is pruned"
+            orphans.append(Drift(service=step.id, why=Why.REMOVED, detail=detail, healed=False))
+        elif plan.instructions:
+            deletes.append(Change(id=step.id, action=Action.DELETE, why=Why.REMOVED, before=step))
+    known = names | {
+        step.instruction.op.name for step in recorded.steps.values() if isinstance(step.instruction.op, AddService)
+    }
+    orphans.extend(
+        Drift(service=name, why=Why.NEW, detail="nobody asked for it", healed=False)
+        for name in live.services
+        if name not in known
+    )
+    return tuple(deletes), tuple(orphans)
+
+
+def order_needs(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Every change with its needs among the changes of the diff. A new process that wants a persistent directory or
+    a fixed port of a service that goes away needs that service's DELETE."""
+    found = tuple(changes)
+    ids = {change.id for change in found}
+    leaving = [(change.id, _claims(change.before)) for change in found if change.action is Action.DELETE]
+    ordered = []
+    for change in found:
+        needs = [need for need in change.after.needs if need in ids and need != change.id] if change.after else []
+        if change.after and change.action is not Action.KEEP and (mine := _claims_of(change.after.op)):
+            needs += [other for other, claims in leaving if claims & mine and other not in needs]
+        ordered.append(replace(change, needs=tuple(dict.fromkeys(needs))))
+    return tuple(ordered)
+
+
+def _claims(step: Step | None) -> frozenset[str]:
+    return _claims_of(step.instruction.op) if step else frozenset()
+
+
+def _claims_of(op: object) -> frozenset[str]:
+    """What two workloads may not hold at once: persistent directories and fixed ports."""
+    if not isinstance(op, AddService):
+        return frozenset()
+    keys = {f"directory {key}" for key in op.spec.persistent_keys()}
+    return frozenset(keys | {f"port {port.number}/{port.transport}" for port in op.spec.public_ports.values()})
