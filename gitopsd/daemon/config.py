@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gitopsd.kit.duration import parse_duration
 from gitopsd.kit.text import suggestion
-from gitopsd.kit.units import parse_duration, parse_size
+from gitopsd.kit.units import parse_size
 
 PREFIX = "GITOPSD_"
 NESTED = "__"
@@ -23,7 +24,12 @@ PRIVATE = "private"
 
 
 def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else _refuse_number(value, "a duration such as 30s")
+    if not isinstance(value, str):
+        return _refuse_number(value, "a duration such as 30s")
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError("expected a duration such as 30s, 5m or 1h30m") from None
 
 
 def _size(value: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from gitopsd.kit.backoff import Backoff
 from gitopsd.kit.redact import MASK, Redactor, redact_urls
 from gitopsd.kit.text import duration_text, escape_markup, one_line, strip_controls, suggestion
-from gitopsd.kit.units import parse_duration, parse_size
+from gitopsd.kit.units import parse_size
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,6 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 def test_a_near_word_is_suggested_and_a_far_one_is_not() -> None:
     assert suggestion("rolback", ["rollback", "drift"]) == "did you mean 'rollback'?"
     assert suggestion("zzz", ["rollback", "drift"]) == ""
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("250ms", 0.25), ("1.5m", 90)])
-def test_durations_are_read(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "30", "s", "1x", "5 m", "-3s", "1h 3m"])
-def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a duration such as 30s"):
-        parse_duration(text)
 
 
 def test_sizes_are_read_and_refused() -> None:
