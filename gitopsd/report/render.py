@@ -1,0 +1,256 @@
+"""Run -> Report: what people are told, in a line and a few more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitopsd.errors import Reason
+from gitopsd.kit.text import count_text, duration_text, one_line
+from gitopsd.model.diff import Action, Change, Diff, Why
+from gitopsd.model.environment import Commit
+from gitopsd.model.ops import RunPython, RunSh, artifacts_made_by, service_of
+from gitopsd.model.plan import Problem
+from gitopsd.model.run import Applied, Done, Outcome, Report, ReportState, Run, Trigger, Verdict
+from gitopsd.report import tally
+
+LINE = 400
+"""Characters of a line at most; a forge cuts shorter by itself."""
+
+DETAILS = 40
+"""Lines of details at most."""
+
+_STATES = {
+    Verdict.NOOP: ReportState.SUCCESS,
+    Verdict.SUCCEEDED: ReportState.SUCCESS,
+    Verdict.FAILED: ReportState.FAILURE,
+    Verdict.ROLLED_BACK: ReportState.FAILURE,
+    Verdict.HELD: ReportState.FAILURE,
+    Verdict.INVALID: ReportState.FAILURE,
+    Verdict.ROLLBACK_FAILED: ReportState.ERROR,
+    Verdict.SUPERSEDED: ReportState.SUPERSEDED,
+}
+_SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.RUN: ">", Action.DELETE: "-"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A run that begins. ``diff`` is what it is about to do, None as long as that is not known."""
+
+    run_id: str
+    environment: str
+    commit: Commit
+    trigger: Trigger = Trigger.COMMIT
+    diff: Diff | None = None
+
+
+def render_start(start: Start) -> Report:
+    """The ``pending`` report of a run that begins."""
+    line = "evaluating" if start.diff is None else f"applying: {tally.sentence(tally.planned(start.diff))}"
+    return Report(
+        key=report_key(start.environment, start.commit, ReportState.PENDING),
+        environment=start.environment,
+        commit=start.commit,
+        state=ReportState.PENDING,
+        line=line,
+        run_id=start.run_id,
+        silent=start.diff is None or start.diff.empty,
+    )
+
+
+def render(run: Run) -> Report:
+    """What people are told about a run that ended. ``pending`` when it will be tried again by itself."""
+    state = _state(run)
+    return Report(
+        key=report_key(run.environment, run.commit, state),
+        environment=run.environment,
+        commit=run.commit,
+        state=state,
+        line=one_line(_line(run), limit=LINE),
+        details=tuple(_details(run))[:DETAILS],
+        run_id=run.id,
+        silent=run.verdict is Verdict.SUPERSEDED or (run.verdict is Verdict.NOOP and not _drift(run)),
+    )
+
+
+def report_key(environment: str, commit: Commit, state: ReportState) -> str:
+    """What makes a report unique: environment, commit and state."""
+    return f"{environment}/{commit.id}/{state.value}"
+
+
+def will_retry(run: Run) -> bool:
+    """Whether a run failed for reasons that may pass by themselves, so that it is tried again and nothing is final."""
+    stopped = run.verdict in (Verdict.FAILED, Verdict.HELD, Verdict.INVALID)
+    tried = run.applied is not None and run.applied.failed
+    return stopped and not tried and bool(run.problems) and all(item.retry_after is not None for item in run.problems)
+
+
+def _state(run: Run) -> ReportState:
+    if will_retry(run):
+        return ReportState.PENDING
+    cause = _cause(run)
+    if cause is not None and cause.reason is Reason.BUG and run.verdict is not Verdict.SUPERSEDED:
+        return ReportState.ERROR
+    return _STATES[run.verdict]
+
+
+def _line(run: Run) -> str:
+    match run.verdict:
+        case Verdict.SUCCEEDED | Verdict.NOOP:
+            return _good_line(run)
+        case Verdict.ROLLED_BACK:
+            return f"rolled back{_to(run.restored)}: {cause_text(run)}"
+        case Verdict.ROLLBACK_FAILED:
+            return f"rollback{_to(run.restored)} failed: {_rollback_cause(run)}; it was because {cause_text(run)}"
+        case Verdict.SUPERSEDED:
+            return f"superseded by {run.superseded_by[:7]}" if run.superseded_by else "superseded by a newer commit"
+        case Verdict.INVALID:
+            return f"{'waiting' if will_retry(run) else 'invalid'}: {cause_text(run)}{_again(run)}"
+        case Verdict.HELD:
+            return f"{'waiting' if will_retry(run) else 'held'}: {cause_text(run)}{_again(run)}"
+        case Verdict.FAILED:
+            left = " (left as it is)" if run.applied is not None else ""
+            return f"failed: {cause_text(run)}{left}{_again(run)}"
+
+
+def _good_line(run: Run) -> str:
+    drift = _drift(run)
+    if run.applied is None:
+        return f"no changes{_took(run)}"
+    counted = tally.sentence(tally.done(run.applied)) + _took(run)
+    if drift and run.verdict is Verdict.NOOP:
+        return f"drift, not healed: {drift}"
+    if drift:
+        return f"healed {drift}: {counted}"
+    if run.trigger is Trigger.ROLLBACK:
+        return f"rolled back by hand{_to(run.restored or run.commit.id)}: {counted}"
+    return counted
+
+
+def _drift(run: Run) -> str:
+    if run.applied is None or run.trigger is not Trigger.DRIFT:
+        return ""
+    # What left the package and is not pruned is no news at every check.
+    found = [item for item in run.applied.diff.drift if item.why is not Why.REMOVED]
+    return ", ".join(
+        f"{item.service} ({one_line(item.detail, limit=60) or tally.why_text(item.why)})" for item in found
+    )
+
+
+def _to(commit: str) -> str:
+    return f" to {commit[:7]}" if commit else ""
+
+
+def _took(run: Run) -> str:
+    if run.started_at is None or run.ended_at is None:
+        return ""
+    return f" in {duration_text((run.ended_at - run.started_at).total_seconds())}"
+
+
+def _again(run: Run) -> str:
+    if not will_retry(run):
+        return ""
+    waits = [item.retry_after for item in run.problems if item.retry_after is not None]
+    return f"; tries again in {duration_text(max(waits))}"
+
+
+# --- what went wrong --------------------------------------------------------------------------------------
+
+
+def cause_text(run: Run) -> str:
+    """Why a run did not end well, in a few words: ``web never became ready``."""
+    failed = run.applied.failed if run.applied is not None else ()
+    more = max(len(failed), len(run.problems), 1) - 1
+    rest = f" (and {count_text(more, 'more problem')})" if more else ""
+    if failed and run.applied is not None:
+        return _failure_text(failed[0], run.applied) + rest
+    if run.problems:
+        return _problem_text(run.problems[0]) + rest
+    return "no reason was given"
+
+
+def _cause(run: Run) -> Problem | None:
+    failed = run.applied.failed if run.applied is not None else ()
+    if failed and failed[0].problem is not None:
+        return failed[0].problem
+    return run.problems[0] if run.problems else None
+
+
+def _rollback_cause(run: Run) -> str:
+    if run.rollback is not None and run.rollback.failed:
+        return _failure_text(run.rollback.failed[0], run.rollback)
+    found = [problem for problem in run.problems if problem.reason is Reason.ROLLBACK_FAILED]
+    return _problem_text(found[0]) if found else "no reason was given"
+
+
+def _problem_text(problem: Problem) -> str:
+    where = f"{problem.position}: " if problem.position else ""
+    return one_line(where + problem.message, limit=200)
+
+
+def _failure_text(outcome: Outcome, applied: Applied) -> str:
+    subject = _subject(outcome.id, applied)
+    problem = outcome.problem
+    if problem is None:
+        return f"{subject} failed"
+    if problem.reason is Reason.SERVICE_NOT_READY:
+        return f"{subject} never became ready"
+    message = one_line(problem.message, limit=200)
+    return message if subject in message else f"{subject}: {message}"
+
+
+def _subject(change_id: str, applied: Applied) -> str:
+    """The thing that a change is about, as people call it: a service by its name, a task as ``task seed``."""
+    change = next((item for item in applied.diff.changes if item.id == change_id), None)
+    if change is None:
+        return change_id
+    op = change.instruction.op
+    if isinstance(op, (RunSh, RunPython)):
+        return f"task {op.name}" if op.name else change_id
+    made = artifacts_made_by(op)
+    return service_of(op) or (made[0] if made else change_id)
+
+
+# --- details ----------------------------------------------------------------------------------------------
+
+
+def _details(run: Run) -> Iterator[str]:
+    if run.applied is not None:
+        yield from _failures(run.applied)
+        yield from _done_lines(run.applied)
+    if run.rollback is not None:
+        yield f"the way back: {tally.sentence(tally.done(run.rollback))}"
+        yield from _failures(run.rollback)
+    known = {outcome.problem for part in (run.applied, run.rollback) if part for outcome in part.failed}
+    for problem in run.problems:
+        if problem not in known:
+            yield _detail(str(problem))
+            yield from (f"  at {file}:{line} in {name}" for file, line, name in problem.stack[-8:])
+
+
+def _failures(applied: Applied) -> Iterator[str]:
+    for outcome in applied.failed:
+        yield _detail(f"failed: {outcome.id}: {outcome.problem or 'no reason was given'}")
+    skipped = [outcome for outcome in applied.outcomes if outcome.done is Done.SKIPPED]
+    if skipped:
+        names = ", ".join(outcome.id for outcome in skipped)
+        yield _detail(f"skipped, as they need what failed: {names}")
+
+
+def _done_lines(applied: Applied) -> Iterator[str]:
+    changes = {change.id: change for change in applied.diff.changes}
+    for outcome in applied.outcomes:
+        change = changes.get(outcome.id)
+        if outcome.done is Done.APPLIED and change is not None and tally.counts(change):
+            yield _detail(f"{_SIGNS.get(outcome.action, '>')} {outcome.id}{_fields(change, outcome)}")
+
+
+def _fields(change: Change, outcome: Outcome) -> str:
+    if outcome.action is Action.UPDATE and change.fields:
+        return f" ({', '.join(field.path for field in change.fields)})"
+    why = tally.why_text(outcome.why or change.why)
+    return f" ({why})" if why and outcome.action is not Action.CREATE else ""
+
+
+def _detail(text: str) -> str:
+    return one_line(text, limit=LINE)
