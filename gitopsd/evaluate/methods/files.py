@@ -1,0 +1,82 @@
+"""Plan methods that make artifacts out of sources, templates and services."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gitopsd.evaluate.arguments import DICT, TEXT, may, need, non_empty, signature, wrong
+from gitopsd.evaluate.engine import StarlarkValue, StructValue
+from gitopsd.evaluate.methods.method import Method
+from gitopsd.evaluate.reading import Fields
+from gitopsd.evaluate.recorder import Recorder, slug
+from gitopsd.evaluate.rules import absolute_path
+from gitopsd.model.codec import digest
+from gitopsd.model.ops import GetFilesArtifact, RenderTemplates, StoreServiceFiles, Template, UploadFiles
+from gitopsd.model.values import Frozen, describe_text
+
+
+def _upload_files(recorder: Recorder, given: Fields) -> str:
+    upload = recorder.sources.upload(given.plain("src"), recorder.calling_file)
+    name = given.plain("name") or recorder.unique_name(f"{slug(upload.source)}-{digest(upload.source)[:6]}")
+    made = recorder.named_id("artifact", name)
+    recorder.words_by_id[made] = upload.words
+    recorder.add(made, UploadFiles(name=name, source=upload.source, content=upload.content))
+    return name
+
+
+def _render_templates(recorder: Recorder, given: Fields) -> str:
+    files = given.pairs("config", lambda value, what: _template(given, value, what))
+    for path in files:
+        if not path or path.startswith("/") or ".." in path.split("/"):
+            raise wrong(given.what("config"), path, "a relative path inside the artifact")
+    op = RenderTemplates(name="", files=files)
+    op = replace(op, name=given.plain("name") or recorder.generated_name("render", op))
+    recorder.add(recorder.named_id("artifact", op.name), op)
+    return op.name
+
+
+def _template(given: Fields, value: StarlarkValue, what: str) -> Template:
+    if not isinstance(value, StructValue) or value.type_name != "struct" or set(value.fields) != {"template", "data"}:
+        raise wrong(what, value, "a struct with the fields template and data")
+    text = value.fields["template"]
+    if not isinstance(text, str):
+        raise wrong(f"{what}.template", text, "a string")
+    return Template(text=given.references.text(text), data=given.references.value(value.fields["data"], f"{what}.data"))
+
+
+def _store_service_files(recorder: Recorder, given: Fields) -> str:
+    service, src = given.plain("service_name"), given.plain("src")
+    where = digest(Frozen({"service": service, "src": src}))[:6]
+    name = given.plain("name") or recorder.unique_name(f"{slug(describe_text(src))}-{where}")
+    recorder.add(
+        recorder.named_id("artifact", name),
+        StoreServiceFiles(
+            service=service, life=recorder.life(service), src=src, name=name, depends_on=given.text("depends_on")
+        ),
+    )
+    return name
+
+
+def _get_files_artifact(recorder: Recorder, given: Fields) -> str:
+    name = given.plain("name")
+    recorder.add(recorder.nameless_id("get_files_artifact", name), GetFilesArtifact(name=name))
+    return name
+
+
+METHODS = (
+    Method(signature("upload_files", need("src", TEXT, non_empty), may("name", TEXT, non_empty)), _upload_files),
+    Method(
+        signature("render_templates", need("config", DICT, non_empty), may("name", TEXT, non_empty)), _render_templates
+    ),
+    Method(
+        signature(
+            "store_service_files",
+            need("service_name", TEXT, non_empty),
+            need("src", TEXT, absolute_path),
+            may("name", TEXT, non_empty),
+            may("depends_on", TEXT),
+        ),
+        _store_service_files,
+    ),
+    Method(signature("get_files_artifact", need("name", TEXT, non_empty)), _get_files_artifact),
+)

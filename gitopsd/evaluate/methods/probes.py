@@ -1,0 +1,118 @@
+"""Plan methods that ask something: exec, request, wait, verify, print."""
+
+from __future__ import annotations
+
+from gitopsd.evaluate.arguments import ANY, BOOL, LIST, TEXT, may, need, non_empty, signature
+from gitopsd.evaluate.engine import HostError
+from gitopsd.evaluate.methods.method import Method
+from gitopsd.evaluate.printing import printed
+from gitopsd.evaluate.reading import Fields
+from gitopsd.evaluate.recorder import Recorder
+from gitopsd.evaluate.rules import ASSERTIONS, duration, one_of
+from gitopsd.evaluate.specs import probe, recipe, target
+from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
+from gitopsd.model.parts import ExecRecipe, HttpRecipe, Recipe
+
+_HTTP_CODES = (200, 201, 202, 203, 204, 205, 206, 207, 208, 226)
+_WAIT_TIMEOUT = 10.0
+
+
+def _exec(recorder: Recorder, given: Fields) -> dict[str, str]:
+    service = given.plain("service_name")
+    found = recipe(given.get("recipe"), given.what("recipe"), given.references)
+    if not isinstance(found, ExecRecipe):
+        raise HostError(f"{given.what('recipe')} is a request, expected an ExecRecipe")
+    step = recorder.nameless_id("exec", service)
+    recorder.add(
+        step,
+        Exec(
+            service=service,
+            life=recorder.life(service),
+            recipe=found,
+            codes=given.integers("acceptable_codes", (0,)),
+            any_code=given.flag("skip_code_check"),
+        ),
+    )
+    return _result(recorder, step, found)
+
+
+def _request(recorder: Recorder, given: Fields) -> dict[str, str]:
+    service = given.plain("service_name")
+    found = recipe(given.get("recipe"), given.what("recipe"), given.references)
+    if not isinstance(found, HttpRecipe):
+        raise HostError(
+            f"{given.what('recipe')} is a command, expected a GetHttpRequestRecipe or PostHttpRequestRecipe"
+        )
+    step = recorder.nameless_id("request", service)
+    recorder.add(
+        step,
+        Request(
+            service=service,
+            life=recorder.life(service),
+            recipe=found,
+            codes=given.integers("acceptable_codes", _HTTP_CODES),
+            any_code=given.flag("skip_code_check"),
+        ),
+    )
+    return _result(recorder, step, found)
+
+
+def _wait(recorder: Recorder, given: Fields) -> dict[str, str]:
+    service = given.plain("service_name")
+    found = probe(given, _WAIT_TIMEOUT)
+    step = recorder.nameless_id("wait", service)
+    recorder.add(step, Wait(service=service, life=recorder.life(service), probe=found))
+    return _result(recorder, step, found.recipe)
+
+
+def _result(recorder: Recorder, step: str, asked: Recipe) -> dict[str, str]:
+    """What the script gets: a placeholder for each field of the result."""
+    return {field: recorder.token(step, field) for field in result_fields(asked)}
+
+
+def result_fields(asked: Recipe) -> tuple[str, ...]:
+    """The fields that a recipe's result has."""
+    own = ("code", "output") if isinstance(asked, ExecRecipe) else ("code", "body")
+    return (*own, *(f"extract.{key}" for key in asked.extract))
+
+
+def _verify(recorder: Recorder, given: Fields) -> None:
+    op = Verify(value=given.text("value"), assertion=given.plain("assertion"), target=target(given))
+    recorder.add(recorder.nameless_id("verify"), op)
+
+
+def _print(recorder: Recorder, given: Fields) -> None:
+    message = recorder.references.text(printed(given.get("msg")))
+    recorder.add(recorder.nameless_id("print"), Print(message=message))
+
+
+_SERVICE = need("service_name", TEXT, non_empty)
+_ASSERTION = need("assertion", TEXT, one_of(*ASSERTIONS))
+_TARGET = need("target_value", ANY)
+_CODES = may("acceptable_codes", LIST)
+_SKIP = may("skip_code_check", BOOL)
+
+METHODS = (
+    Method(signature("exec", _SERVICE, need("recipe", ("ExecRecipe",)), _CODES, _SKIP), _exec),
+    Method(
+        signature(
+            "request", _SERVICE, need("recipe", ("GetHttpRequestRecipe", "PostHttpRequestRecipe")), _CODES, _SKIP
+        ),
+        _request,
+    ),
+    Method(
+        signature(
+            "wait",
+            _SERVICE,
+            need("recipe", ANY),
+            need("field", TEXT, non_empty),
+            _ASSERTION,
+            _TARGET,
+            may("interval", TEXT, duration),
+            may("timeout", TEXT, duration),
+        ),
+        _wait,
+    ),
+    Method(signature("verify", need("value", TEXT), _ASSERTION, _TARGET), _verify),
+    Method(signature("print", need("msg", ANY)), _print),
+)

@@ -1,0 +1,179 @@
+"""Placeholders: how values that only exist after apply travel through a package as ordinary strings.
+
+A token is ``gitopsdref`` and 32 hexadecimal digits: plain letters and digits, so that it needs no escaping in JSON,
+YAML, TOML, a shell or a Go template, is not cut by ``split`` at any separator, and is no number. The digits are a
+digest of what the reference names, of nothing else: the same reference has the same token at every commit, so what a
+package sorts or indexes by it stays where it was. Only a token that the recorder itself gave out in this evaluation
+is known; text that merely looks like one stays text. No token ever enters a plan.
+
+Superset of ``future-references.md`` section 3: tokens are understood in every argument, not only in some.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+
+from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
+from gitopsd.evaluate.printing import shown, type_name
+from gitopsd.model.codec import canonical
+from gitopsd.model.values import (
+    Address,
+    Frozen,
+    Json,
+    Ref,
+    Secret,
+    StepResult,
+    Text,
+    Value,
+    describe_ref,
+    describe_text,
+    join_parts,
+)
+
+_TAG = "gitopsdref"
+_TOKEN = re.compile(_TAG + r"[0-9a-f]{32}")
+_REMAINS = re.compile(_TAG + r"[0-9a-f]*|[0-9a-f]{0,32}" + _TAG, re.IGNORECASE)
+_DEEPEST = 200
+_LONGEST_INTEGER_BITS = 4096
+
+
+class References:
+    """The tokens of one evaluation, both ways. ``remarks`` collects what looks wrong: texts in which a token was cut
+    or changed, and keys that hold one."""
+
+    def __init__(self) -> None:
+        self._ref_by_token: dict[str, Ref] = {}
+        self.remarks: list[str] = []
+
+    def token(self, ref: Ref) -> str:
+        """The placeholder of a reference; equal references have equal placeholders."""
+        token = _TAG + hashlib.sha256(canonical(ref).encode()).hexdigest()[:32]
+        self._ref_by_token[token] = ref
+        return token
+
+    def text(self, text: str) -> str | Ref | Text:
+        """A string of the package: itself, the reference that it is, or a text with references inside."""
+        if _TAG not in text.lower():
+            return text
+        parts: list[str | Ref] = []
+        end = 0
+        for match in _TOKEN.finditer(text):
+            ref = self._ref_by_token.get(match[0])
+            if ref is not None:
+                parts += [text[end : match.start()], ref] if match.start() > end else [ref]
+                end = match.end()
+        if end < len(text):
+            parts.append(text[end:])
+        self._note_remains(parts, text)
+        return parts[0] if len(parts) == 1 else join_parts(parts)
+
+    def take_remarks(self) -> tuple[str, ...]:
+        """The remarks since the last time, each once."""
+        found = tuple(dict.fromkeys(self.remarks))
+        self.remarks.clear()
+        return found
+
+    def untext(self, value: Value) -> str:
+        """A text with placeholders in the place of its references, for the script."""
+        if isinstance(value, Text):
+            return "".join(part if isinstance(part, str) else self.token(part) for part in value.parts)
+        return self.token(value) if isinstance(value, (StepResult, Address, Secret)) else str(value)
+
+    def readable(self, text: str) -> str:
+        """A text for people: placeholders become what they stand for, such as ``<web ip_address>``."""
+        return describe_text(self.text(text))
+
+    def _note_remains(self, parts: list[str | Ref], text: str) -> None:
+        if self._ref_by_token and any(isinstance(part, str) and _REMAINS.search(part) for part in parts):
+            self.remarks.append(
+                f"{shown(text)} holds a part of a placeholder: a value that is known only when the plan is applied was "
+                "cut or changed in case, and stays as it is; do this in a command or a template instead"
+            )
+
+    def plain(self, text: str, what: str) -> str:
+        """A string that must be known now. A host name is the plain name of its service, so it is fine; HostError for
+        any other reference."""
+        value = self.text(text)
+        if isinstance(value, str):
+            return value
+        parts: list[str] = []
+        for part in value.parts if isinstance(value, Text) else (value,):
+            if isinstance(part, Address) and part.field == "hostname":
+                parts.append(part.service)
+            elif isinstance(part, str):
+                parts.append(part)
+            else:
+                raise HostError(
+                    f"{what} holds {describe_ref(part)}, which is known only when the plan is applied; expected a text "
+                    "that is known now (pass it through a command, an environment variable or a template instead)"
+                )
+        return "".join(parts)
+
+    def value(self, value: StarlarkValue, what: str, depth: int = 0) -> Value:
+        """Any JSON-able Starlark value as a value of the model; ``what`` names it in messages.
+
+        Structs become mappings. Raises HostError for functions, bytes, Kurtosis types, keys that are no strings,
+        numbers that are not finite, and for more than 200 levels.
+        """
+        if depth > _DEEPEST:
+            raise HostError(f"{what} is nested more than {_DEEPEST} levels deep")
+        match value:
+            case None | bool():
+                return value
+            case int():
+                return checked_integer(value, what)
+            case str():
+                return self.text(value)
+            case float() if math.isfinite(value):
+                return value
+            case list() | tuple() | range():
+                return tuple(self.value(item, f"{what}[{index}]", depth + 1) for index, item in enumerate(value))
+            case dict():
+                return self._mapping(value, what, depth)
+            case StructValue(type_name="struct", fields=fields):
+                return self._mapping(fields, what, depth)
+        raise HostError(f"{what} is {shown(value)} ({type_name(value)}), which has no JSON form; expected plain data")
+
+    def _mapping(self, items: Mapping[StarlarkValue, StarlarkValue], what: str, depth: int) -> Frozen[Value]:
+        found: dict[str, Value] = {}
+        for key, item in items.items():
+            if not isinstance(key, str):
+                raise HostError(f"{what} has the key {shown(key)} ({type_name(key)}); expected keys that are strings")
+            found[self.key(key)] = self.value(item, f"{what}[{shown(key)}]", depth + 1)
+        return Frozen(found)
+
+    def key(self, key: str) -> str:
+        """A key of a mapping. References in it are not resolved: they stay as text, with a warning."""
+        if not isinstance(self.text(key), str):
+            self.remarks.append(f"the key {shown(key)} holds a reference, which is not resolved in keys")
+        return key
+
+    def output(self, value: StarlarkValue, text: str) -> Value:
+        """What ``run`` returned, as JSON; what has no JSON form is its printed ``text``."""
+        try:
+            return self.value(value, "the result of run")
+        except HostError:
+            return self.text(text)
+
+    def arguments(self, values: Mapping[str, Json]) -> dict[str, StarlarkValue]:
+        """Decoded arguments for the package: ``{"secret": NAME}`` becomes the token of that secret."""
+        return {key: self._argument(item) for key, item in values.items()}
+
+    def _argument(self, value: Json) -> StarlarkValue:
+        if isinstance(value, Frozen):
+            if len(value) == 1 and isinstance(name := value.get("secret"), str):
+                return self.token(Secret(name=name))
+            return {key: self._argument(item) for key, item in value.items()}
+        if isinstance(value, tuple):
+            return [self._argument(item) for item in value]
+        return value
+
+
+def checked_integer(value: int, what: str) -> int:
+    """The same integer; HostError for one so long that no receiver could take it."""
+    if value.bit_length() > _LONGEST_INTEGER_BITS:
+        raise HostError(f"{what} is an integer of {value.bit_length()} bits; expected at most {_LONGEST_INTEGER_BITS}")
+    return value

@@ -1,0 +1,125 @@
+"""What a package reads: modules, files and uploads, from Git trees at pinned commits and never from the network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from gitopsd.errors import GitopsdError
+from gitopsd.evaluate.engine import HostError, MissingSource, SourceFile
+from gitopsd.kit.content import content_digest
+from gitopsd.kit.ignore import uploaded
+from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, resolve, shown
+from gitopsd.model.package import Missing, Package
+from gitopsd.ports import TreeFile
+
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
+_TEXT_FILE = 256 * 1024
+_TEXT_IN_ALL = 1024 * 1024
+
+
+class Trees(Protocol):
+    """Reads commits in local mirrors; confined to the tree. Both raise UserError for what is not there."""
+
+    def read(self, url: str, commit: str, path: str) -> bytes:
+        """The content of one file."""
+
+    def files(self, url: str, commit: str, path: str) -> tuple[TreeFile, ...]:
+        """The files below a folder, or the one file, sorted by path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """What ``upload_files`` names: the locator (or URL) as a plan shows it, the content digest, and the words of the
+    texts in it, up to a limit."""
+
+    source: str
+    content: str
+    words: frozenset[str] = frozenset()
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text: letters, digits, ``-`` and ``_`` within."""
+    return frozenset(_WORD.findall(text))
+
+
+class Sources:
+    """The sources of one evaluation: the package, its pins and downloads. ``missing`` maps the locator of each
+    MissingSource that was raised to what has to be fetched."""
+
+    def __init__(self, package: Package, trees: Trees) -> None:
+        self._package = package
+        self._trees = trees
+        self._commits = {(pin.root, pin.ref): (pin.url, pin.commit) for pin in package.pins}
+        self._commits.setdefault((package.locator, ""), (package.url, package.commit))
+        self._content_by_url = {item.url: item.content for item in package.downloads}
+        self._place_by_path: dict[str, Place] = {}
+        self.missing: dict[str, Missing] = {}
+
+    def main_file(self) -> SourceFile:
+        """The package's ``main.star``. Raises HostError when there is none."""
+        folder = self._package.path
+        return self._file(Place(root=self._package.locator, path=f"{folder}/main.star" if folder else "main.star"))
+
+    def read(self, locator: str, calling_file: str) -> SourceFile:
+        """What ``import_module`` or ``read_file`` names. Raises HostError and MissingSource."""
+        return self._file(self._resolved(locator, calling_file))
+
+    def upload(self, locator: str, calling_file: str) -> Upload:
+        """What ``upload_files`` names: a file, a folder's contents, a repository, or a web address."""
+        if is_download(locator):
+            if locator not in self._content_by_url:
+                self.missing[locator] = Missing(locator=locator, url=locator)
+                raise MissingSource(f"{shown(locator)} was not downloaded yet", locator=locator)
+            return Upload(source=locator, content=self._content_by_url[locator])
+        place = self._resolved(locator, calling_file)
+        url, commit = self._commit(place)
+        try:
+            files = uploaded(self._trees.files(url, commit, place.path))
+        except GitopsdError as error:
+            raise HostError(f"cannot upload {shown(locator)}: {error.message}") from error
+        if not files:
+            raise HostError(f"cannot upload {shown(locator)}: there are no files in it")
+        content = content_digest((item.path, item.mode, item.content) for item in files)
+        return Upload(source=str(place), content=content, words=_words(files))
+
+    def display(self, path: str) -> str:
+        """The file of a position as people know it: within the package's own repository its path there."""
+        own = self._package.locator + "/"
+        place = self._place_by_path.get(path)
+        return path[len(own) :] if path.startswith(own) and not (place and place.ref) else path
+
+    def _resolved(self, locator: str, calling_file: str) -> Place:
+        try:
+            caller = self._place_by_path.get(calling_file) or parse_absolute(calling_file)
+            return resolve(locator, caller, self._package)
+        except LocatorError as error:
+            raise HostError(str(error)) from error
+
+    def _file(self, place: Place) -> SourceFile:
+        url, commit = self._commit(place)
+        try:
+            content = self._trees.read(url, commit, place.path)
+        except GitopsdError as error:
+            raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
+        self._place_by_path.setdefault(str(place), place)
+        return SourceFile(path=str(place), content=content)
+
+    def _commit(self, place: Place) -> tuple[str, str]:
+        found = self._commits.get((place.root, place.ref))
+        if found is None:
+            locator = f"{place.root}@{place.ref}" if place.ref else place.root
+            self.missing[locator] = Missing(locator=place.root, ref=place.ref)
+            raise MissingSource(f"the repository {shown(locator)} was not fetched yet", locator=locator)
+        return found
+
+
+def _words(files: tuple[TreeFile, ...]) -> frozenset[str]:
+    found: set[str] = set()
+    left = _TEXT_IN_ALL
+    for item in files:
+        if len(item.content) <= min(left, _TEXT_FILE) and b"\0" not in item.content:
+            left -= len(item.content)
+            found |= words_of(item.content.decode("utf-8", "replace"))
+    return frozenset(found)

@@ -1,0 +1,64 @@
+"""The function of the stage; see the package's docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitopsd.errors import Reason
+from gitopsd.evaluate.checks import check
+from gitopsd.evaluate.engine import Engine, EntryPoint, Host, HostError, MissingSource, StarlarkProblem, StarlarkValue
+from gitopsd.evaluate.host import PlanHost
+from gitopsd.evaluate.needs import with_needs
+from gitopsd.evaluate.printing import printed
+from gitopsd.evaluate.references import References
+from gitopsd.evaluate.sources import Sources, Trees
+from gitopsd.model.plan import Evaluation, Plan, Problem
+from gitopsd.ports import EvaluationRequest
+
+
+def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees: Trees) -> Evaluation:
+    """The plan that a package asks for with its arguments, or its problems, or the one source that is missing."""
+    references = References()
+    sources = Sources(request.package, trees)
+    host = PlanHost(references, sources, request.cluster_type, request.constants)
+    arguments = references.arguments(request.arguments.values)
+    try:
+        entry = EntryPoint(file=sources.main_file())
+        result = engine(host).run(entry, arguments)
+    except MissingSource as missing:
+        return Evaluation(missing=(sources.missing[missing.locator],))
+    except StarlarkProblem as problem:
+        return Evaluation(problems=(_problem(problem, sources, references),))
+    except HostError as error:
+        hint = "a package is a folder with kurtosis.yml and main.star"
+        invalid = Problem(stage="evaluate", reason=Reason.PACKAGE_INVALID, message=str(error), hint=hint)
+        return Evaluation(problems=(invalid,))
+    return _concluded(request, host, result)
+
+
+def _concluded(request: EvaluationRequest, host: PlanHost, result: StarlarkValue) -> Evaluation:
+    recorder = host.recorder
+    instructions = tuple(recorder.instructions)
+    if problems := check(instructions):
+        return Evaluation(problems=problems)
+    output = recorder.references.output(result, printed(result))
+    return Evaluation(
+        plan=Plan(
+            package_digest=request.package.digest,
+            args_digest=request.arguments.digest,
+            instructions=with_needs(instructions, recorder.words_by_id),
+            output=output,
+            warnings=tuple(dict.fromkeys(recorder.warnings)),
+        )
+    )
+
+
+def _problem(problem: StarlarkProblem, sources: Sources, references: References) -> Problem:
+    file = sources.display(problem.file)
+    return Problem(
+        stage="evaluate",
+        reason=Reason.EVALUATION_FAILED,
+        message=references.readable(problem.message),
+        position=f"{file}:{problem.line}" if file and problem.line else file,
+        stack=tuple((sources.display(frame.file), frame.line, frame.function) for frame in problem.stack),
+    )
