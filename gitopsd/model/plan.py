@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitopsd.errors import Reason
+from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.model.codec import digest
 from gitopsd.model.ops import Op
 from gitopsd.model.package import Missing
@@ -74,6 +74,19 @@ class Problem:
     hint: str = ""
     retry_after: float | None = None
     stack: tuple[tuple[str, int, str], ...] = ()
+
+    @classmethod
+    def of(cls, error: GitopsdError, stage: str) -> Problem:
+        """An error as a problem that people read."""
+        return cls(
+            stage=stage,
+            reason=error.reason,
+            message=error.message,
+            position=error.position,
+            hint=error.hint,
+            retry_after=error.retry_after if isinstance(error, TransientError) else None,
+            stack=error.stack,
+        )
 
     def __str__(self) -> str:
         where = f"{self.position}: " if self.position else ""

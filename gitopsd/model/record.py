@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from gitopsd.model.ops import Kind, kind_of
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.values import Frozen, Value
 
@@ -66,13 +67,29 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastGood:
-    """The last plan that was applied whole, with everything that a way back needs."""
+    """The last plan that was applied whole. ``serials`` are those of its steps, by id: their results are kept for a
+    way back as long as this is the last good plan. Sources are pinned inside the plan's ops."""
 
     commit: str
     plan: Plan
-    steps: Frozen[Step]
-    pins: tuple[str, ...] = ()
+    serials: Frozen[str] = Frozen()
     when: datetime | None = None
+
+
+PAST_RESULTS = 8
+"""Earlier results that are kept per instruction id, beside those that the last good plan needs."""
+
+
+def kept_past(past: tuple[Step, ...], last_good: LastGood | None) -> tuple[Step, ...]:
+    """The results of the past (newest first) that a record keeps."""
+    needed = frozenset(last_good.serials.values()) if last_good else frozenset()
+    seen: dict[str, int] = {}
+    kept = []
+    for step in past:
+        seen[step.id] = seen.get(step.id, 0) + 1
+        if seen[step.id] <= PAST_RESULTS or step.serial in needed:
+            kept.append(step)
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +155,33 @@ class LiveEnclave:
     volumes: Frozen[str] = Frozen()
     artifacts: tuple[str, ...] = ()
     observed_at: datetime | None = None
+
+
+def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
+    """The record after a step: its intent cleared, what it takes the place of in the past when that is a result."""
+    before = recorded.steps.get(step.id)
+    past = tuple(item for item in recorded.past if item.serial != step.serial or item.id != step.id)
+    if before is not None and before.serial != step.serial and _is_result(before):
+        past = (before, *past)
+    return replace(
+        recorded,
+        steps=recorded.steps.with_({step.id: step}),
+        past=kept_past(past, recorded.last_good),
+        intents=recorded.intents.without(step.id),
+    )
+
+
+def forgotten(recorded: RecordedEnclave, ids: tuple[str, ...]) -> RecordedEnclave:
+    """The record without steps of these ids; results of one-shots and captures move to the past."""
+    gone = tuple(recorded.steps[item] for item in ids if item in recorded.steps)
+    past = (*(step for step in gone if _is_result(step)), *recorded.past)
+    return replace(
+        recorded,
+        steps=recorded.steps.without(*ids),
+        past=kept_past(past, recorded.last_good),
+        intents=recorded.intents.without(*ids),
+    )
+
+
+def _is_result(step: Step) -> bool:
+    return kind_of(step.instruction.op) in (Kind.ONE_SHOT, Kind.CAPTURE)
