@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from gitopsd.model.run import Done
 from gitopsd.web.commands import Doing, Told
 
+ENDED = frozenset(done.value for done in Done)
+"""What a run says last of a step."""
 KEPT_LINES = 200
 """Lines that a slow listener may fall behind before its oldest ones are dropped."""
 
@@ -28,8 +31,10 @@ class Progress:
         """A line of a run; what it says of a step takes the place of what was said of it before."""
         when = self._now()
         with self._lock:
-            if instruction:
-                steps = self._doing.setdefault(environment, {})
+            steps = self._doing.setdefault(environment, {})
+            if instruction and text in ENDED:
+                steps.pop(instruction, None)
+            elif instruction:
                 steps[instruction] = Doing(instruction=instruction, text=text, since=when)
             listeners = tuple(self._listeners.get(environment, ()))
         for feed in listeners:

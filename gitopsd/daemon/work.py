@@ -29,12 +29,11 @@ _FOLLOWING = (Asked.START, Asked.RETRY, Asked.COMMIT, Asked.RESUME, Asked.SYNC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One thing to do for one environment. ``tickets`` are those who wait for its run; ``to`` is for a rollback."""
+    """One thing to do for one environment. ``tickets`` are those who wait for its run."""
 
     asked: Asked
     environment: Environment
     commit: Commit
-    to: str = ""
     tickets: tuple[Future[Run | None], ...] = ()
 
     @property

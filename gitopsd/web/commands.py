@@ -55,10 +55,9 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackRequest:
-    """Back to the last good plan (or the last good one of commit ``to``) and stay there."""
+    """Back to the last good plan, and stay there until a new commit or a ``sync``."""
 
     environment: str
-    to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

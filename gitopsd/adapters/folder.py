@@ -1,0 +1,127 @@
+"""Reads files of a plain folder, uncommitted ones included, confined to it: what ``gitopsd plan DIR`` evaluates.
+
+The same rules as for a commit (``adapters/git/reader.py``): what lies outside is refused with one message, the same
+whether or not anything is there. ``.git`` does not exist for a package.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitopsd.errors import Reason, UserError
+from gitopsd.ports import TreeFile
+
+_SHOWN = 200
+
+
+class FolderReader:
+    """The files below ``folder``. ``file_bytes`` of one file, ``total_bytes`` and ``most_files`` of one read.
+
+    Every read raises UserError PATH_REFUSED for a path outside and LIMIT_EXCEEDED beyond the limits.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        file_bytes: int = 64 * 1024 * 1024,
+        total_bytes: int = 512 * 1024 * 1024,
+        most_files: int = 20_000,
+    ) -> None:
+        self._root = os.path.realpath(folder)
+        self._file_bytes = file_bytes
+        self._total_bytes = total_bytes
+        self._most_files = most_files
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file; symbolic links inside the folder are followed."""
+        return self._content(self._find(path), path)
+
+    def exists(self, path: str) -> bool:
+        """Whether a path names a file or folder inside."""
+        try:
+            self._find(path)
+        except UserError:
+            return False
+        return True
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a path names a folder inside."""
+        try:
+            return Path(self._find(path)).is_dir()
+        except UserError:
+            return False
+
+    def files(self, path: str) -> Iterator[TreeFile]:
+        """The files below a folder, with paths relative to it, sorted, or the one file under its own name."""
+        top = self._find(path)
+        if not Path(top).is_dir():
+            yield self._tree_file(path.rstrip("/").rpartition("/")[2], top, path)
+            return
+        left, count = self._total_bytes, 0
+        for name, place in self._below(top, path, (top,)):
+            found = self._tree_file(name, place, f"{path}/{name}")
+            left, count = left - len(found.content), count + 1
+            if left < 0 or count > self._most_files:
+                what = f"{self._total_bytes} bytes" if left < 0 else f"{self._most_files} files"
+                raise _exceeded(path, f"holds more than {what}")
+            yield found
+
+    def _below(self, folder: str, path: str, chain: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        for name in sorted(item.name for item in Path(folder).iterdir()):
+            if name == ".git":
+                continue
+            place = self._find(os.path.relpath(Path(folder, name), self._root))
+            if not Path(place).is_dir():
+                yield name, place
+            elif place in chain:
+                raise _refused(f"{path}/{name}")
+            else:
+                for inner, found in self._below(place, f"{path}/{name}", (*chain, place)):
+                    yield f"{name}/{inner}", found
+
+    def _tree_file(self, name: str, place: str, path: str) -> TreeFile:
+        mode = 0o755 if Path(place).stat().st_mode & 0o111 else 0o644
+        return TreeFile(path=name, mode=mode, content=self._content(place, path))
+
+    def _find(self, path: str) -> str:
+        if "\0" in path or path.startswith("/") or ".." in path.split("/"):
+            raise _refused(path)
+        place = os.path.realpath(Path(self._root, path))
+        inside = place == self._root or place.startswith(self._root.rstrip("/") + "/")
+        if not inside or ".git" in os.path.relpath(place, self._root).split("/") or not Path(place).exists():
+            raise _refused(path)
+        return place
+
+    def _content(self, place: str, path: str) -> bytes:
+        try:
+            descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            raise _refused(path) from None
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _refused(path)
+            content = stream.read(self._file_bytes + 1)
+        if len(content) > self._file_bytes:
+            raise _exceeded(path, f"is longer than {self._file_bytes} bytes")
+        return content
+
+
+def _shown(path: str) -> str:
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in path[:_SHOWN])
+    return f"'{text}'" + ("…" if len(path) > _SHOWN else "")
+
+
+def _refused(path: str) -> UserError:
+    return UserError(
+        Reason.PATH_REFUSED,
+        f"{_shown(path)} is no file or folder inside the repository",
+        hint="paths are relative to it and must not leave it, links included; submodules are not read",
+    )
+
+
+def _exceeded(path: str, what: str) -> UserError:
+    return UserError(Reason.LIMIT_EXCEEDED, f"{_shown(path)} {what}", hint="the operator sets this limit")

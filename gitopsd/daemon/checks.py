@@ -1,0 +1,150 @@
+"""Checks of repositories: asks for a ref's commit, and hands each environment that it may concern to the queue."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitopsd.daemon.roster import Roster, Seen, Watched
+from gitopsd.daemon.work import Asked, Work
+from gitopsd.errors import GitopsdError, Reason, TransientError
+from gitopsd.fetch import Fetched, read_environments
+from gitopsd.kit.backoff import Backoff
+from gitopsd.model.plan import Problem
+from gitopsd.ports import Clock, Evaluator, Git
+
+BACKOFF = Backoff(first=2.0, factor=2.0, limit=300.0, spread=0.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A check that waits; ``tickets`` are those who wait for it."""
+
+    tickets: tuple[Future[None], ...] = ()
+
+
+def merge_asking(waiting: Asking, new: Asking) -> Asking:
+    """One check for all who wait."""
+    return Asking(tickets=waiting.tickets + new.tickets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckParts:
+    """What a check works with. ``put`` queues work for an environment, ``delay`` puts the next check off,
+    ``drift`` begins drift checks of an environment."""
+
+    git: Git
+    evaluator: Evaluator
+    clock: Clock
+    roster: Roster
+    put: Callable[[Work], None]
+    delay: Callable[[Watched, float], None]
+    drift: Callable[[str], None]
+    log: Any
+
+
+class Checker:
+    """One check at a time per (url, ref). An unchanged head costs one request and nothing else; whatever fails
+    leaves every environment as it is."""
+
+    def __init__(self, parts: CheckParts) -> None:
+        self._parts = parts
+
+    def check(self, key: Watched, asking: Asking) -> None:
+        """Looks at (url, ref) once; those who wait get to know how it went."""
+        try:
+            self._look(key)
+        except GitopsdError as error:
+            self._failed(key, error)
+            for ticket in asking.tickets:
+                ticket.set_exception(error)
+        except BaseException as error:
+            for ticket in asking.tickets:
+                ticket.set_exception(error)
+            raise
+        else:
+            for ticket in asking.tickets:
+                ticket.set_result(None)
+
+    def _look(self, key: Watched) -> None:
+        parts, seen = self._parts, self._parts.roster.seen(key)
+        commit = parts.git.head(seen.source)
+        if seen.failures:
+            parts.log.info("answers again", repository=seen.source.name, commit=commit.short)
+        now = replace(seen, commit=commit, checked_at=parts.clock.now(), failures=0)
+        if seen.commit is not None and seen.commit.id == commit.id:
+            parts.roster.note(key, now if not seen.failures else replace(now, problems=_of_file(seen.problems)))
+            return
+        try:
+            fetched = read_environments(seen.source, commit, parts.git, parts.evaluator)
+        except TransientError:
+            raise
+        except GitopsdError as error:
+            parts.roster.note(key, replace(now, problems=(problem_of(error, "fetch"),)))
+            parts.log.warning(str(error), repository=seen.source.name, commit=commit.short)
+            return
+        self._take_over(key, replace(now, problems=self._problems(key, fetched)), fetched)
+
+    def _problems(self, key: Watched, fetched: Fetched) -> tuple[Problem, ...]:
+        refused = tuple(
+            Problem(
+                stage="fetch",
+                reason=Reason.ENVIRONMENT_INVALID,
+                message=f"another repository defines an environment {name!r} already, which stays",
+                hint="names of environments are unique in one gitopsd",
+            )
+            for name in self._parts.roster.refused(key, fetched.environments)
+        )
+        return fetched.problems + refused
+
+    def _take_over(self, key: Watched, seen: Seen, fetched: Fetched) -> None:
+        parts = self._parts
+        commit, before = seen.commit, {member.environment.name: member for member in parts.roster.members()}
+        assert commit is not None
+        accepted = parts.roster.update(key, commit, fetched.environments, fetched.broken)
+        parts.roster.note(key, seen)
+        for problem in (*seen.problems, *(item for items in fetched.broken.values() for item in items)):
+            parts.log.warning(str(problem), repository=seen.source.name, commit=commit.short)
+        for environment in accepted:
+            known = before.get(environment.name)
+            asked = Asked.START if known is not None and known.commit.id == commit.id else Asked.COMMIT
+            parts.drift(environment.name)
+            parts.put(Work(asked=asked, environment=environment, commit=commit))
+        for member in parts.roster.members():
+            if member.vanished and not before[member.environment.name].vanished:
+                parts.log.warning(
+                    "is not defined any more; its enclave is left as it is (gitopsd destroy ends it)",
+                    environment=member.environment.name, commit=commit.short,
+                )  # fmt: skip
+
+    def _failed(self, key: Watched, error: GitopsdError) -> None:
+        parts, seen = self._parts, self._parts.roster.seen(key)
+        failures = seen.failures + 1
+        retry_after = error.retry_after if isinstance(error, TransientError) else None
+        wait = BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after)
+        parts.delay(key, wait)
+        problems = (*_of_file(seen.problems), problem_of(error, "check"))
+        parts.roster.note(key, replace(seen, failures=failures, checked_at=parts.clock.now(), problems=problems))
+        if failures == 1 or str(error) != str(seen.problems[-1] if seen.problems else ""):
+            parts.log.warning(str(error), repository=seen.source.name, reason=error.reason.value, next_in=round(wait))
+
+
+def _of_file(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Problems of the environments file, without those of asking for it."""
+    return tuple(problem for problem in problems if problem.stage != "check")
+
+
+def problem_of(error: GitopsdError, stage: str) -> Problem:
+    """An error as a problem of a stage."""
+    return Problem(
+        stage=stage,
+        reason=error.reason,
+        message=error.message,
+        position=error.position,
+        hint=error.hint,
+        retry_after=error.retry_after if isinstance(error, TransientError) else None,
+        stack=error.stack,
+    )

@@ -1,0 +1,155 @@
+"""Runs: does one piece of work for one environment through the pipeline, and sees to what follows from it."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitopsd import pipeline
+from gitopsd.daemon.progress import Progress
+from gitopsd.daemon.roster import Roster
+from gitopsd.daemon.work import Asked, Work, takes_place
+from gitopsd.errors import GitopsdError, Reason, TransientError
+from gitopsd.kit.backoff import Backoff
+from gitopsd.model.environment import Commit, Environment
+from gitopsd.model.run import Run, Trigger, Verdict
+from gitopsd.pipeline import World
+
+STOPPING = "shutdown"
+"""What takes the place of a run when the daemon ends; the next start goes on with it."""
+BACKOFF = Backoff(first=5.0, factor=2.0, limit=600.0, spread=0.2)
+PASSING = (Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE)
+"""Reasons of a failed run that may pass by themselves: it is repeated with backoff."""
+TRIGGERS = {Asked.SYNC: Trigger.SYNC, Asked.RESUME: Trigger.RESUME}
+SETTLED = (Verdict.NOOP, Verdict.SUCCEEDED, Verdict.ROLLED_BACK, Verdict.HELD, Verdict.INVALID)
+"""Verdicts after which a restart has nothing to go on with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunParts:
+    """What runs work with. ``waiting`` gives what waits for an environment, ``retry`` asks for a repetition after
+    some seconds, ``forget`` ends all jobs of an environment, ``pending`` and ``report`` tell people."""
+
+    world: World
+    roster: Roster
+    progress: Progress
+    waiting: Callable[[str], Work | None]
+    retry: Callable[[str, float], None]
+    forget: Callable[[str], None]
+    pending: Callable[[Environment, Commit], None]
+    report: Callable[[Run], None]
+    log: Any
+
+
+class Runner:
+    """One piece of work at a time per environment; the queue sees to that."""
+
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+        self._failures: dict[str, int] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Runs in progress finish the steps in flight and end."""
+        self._stopping.set()
+
+    def run(self, name: str, work: Work) -> None:
+        """Does the work; whoever waits for it gets its run, None where there was nothing to run, or its error."""
+        try:
+            run = self._do(name, work)
+        except GitopsdError as error:
+            self._parts.log.warning(str(error), environment=name, reason=error.reason.value, asked=work.asked.value)
+            if isinstance(error, TransientError):
+                self._again(name, error.retry_after)
+            for ticket in work.tickets:
+                ticket.set_exception(error)
+        except BaseException as error:
+            for ticket in work.tickets:
+                ticket.set_exception(GitopsdError(Reason.BUG, f"a bug in gitopsd: {type(error).__name__}"))
+            raise
+        else:
+            for ticket in work.tickets:
+                ticket.set_result(run)
+        finally:
+            self._parts.progress.forget(name)
+
+    def _do(self, name: str, work: Work) -> Run | None:
+        if work.asked is Asked.DESTROY:
+            self._destroy(name, work)
+            return None
+        suspended = self._parts.roster.is_suspended(work.environment)
+        if suspended and work.asked in (Asked.DRIFT, Asked.START, Asked.RETRY):
+            return None
+        environment = self._effective(work.environment)
+        if work.asked is Asked.DRIFT or (work.asked is Asked.START and self._settled(work)):
+            run = pipeline.check_drift(environment, self._parts.world, preempt=self._preempt(name, work))
+        elif work.asked is Asked.ROLLBACK:
+            run = pipeline.roll_back(environment, self._parts.world, preempt=self._preempt(name, work))
+        else:
+            run = self._follow(environment, work)
+        self._after(run)
+        return run
+
+    def _follow(self, environment: Environment, work: Work) -> Run:
+        world = self._parts.world
+        world.store.save_environment(work.environment, work.commit)
+        if not environment.policy.suspend:
+            self._parts.pending(environment, work.commit)
+        trigger = TRIGGERS.get(work.asked, Trigger.COMMIT)
+        return pipeline.follow(
+            environment, work.commit, world, trigger=trigger, preempt=self._preempt(environment.name, work)
+        )
+
+    def _effective(self, environment: Environment) -> Environment:
+        """The environment with a person's suspension in its policy."""
+        if not self._parts.roster.suspension(environment.name):
+            return environment
+        return replace(environment, policy=replace(environment.policy, suspend=True))
+
+    def _preempt(self, name: str, work: Work) -> Callable[[], str]:
+        def newer() -> str:
+            return STOPPING if self._stopping.is_set() else takes_place(work, self._parts.waiting(name))
+
+        return newer
+
+    def _settled(self, work: Work) -> bool:
+        """Whether what was followed before this start came to its end: then only drift can be there."""
+        environment, world = work.environment, self._parts.world
+        last = next((run for run in world.store.runs(environment.name, limit=1)), None)
+        if last is None or last.commit.id != work.commit.id or last.verdict not in SETTLED:
+            return False
+        return not world.records[environment.backend].load(environment.enclave).intents
+
+    def _after(self, run: Run) -> None:
+        parts = self._parts
+        if run.verdict is Verdict.SUPERSEDED and run.superseded_by == STOPPING:
+            return
+        parts.log.info(
+            "run ended", environment=run.environment, verdict=run.verdict.value, trigger=run.trigger.value,
+            commit=run.commit.short, problems=[str(problem) for problem in run.problems],
+        )  # fmt: skip
+        parts.report(run)
+        if run.verdict is Verdict.FAILED and any(problem.reason in PASSING for problem in run.problems):
+            waits = [problem.retry_after for problem in run.problems if problem.retry_after is not None]
+            self._again(run.environment, max(waits, default=None))
+        else:
+            self._failures.pop(run.environment, None)
+
+    def _again(self, name: str, retry_after: float | None) -> None:
+        failures = self._failures[name] = self._failures.get(name, 0) + 1
+        self._parts.retry(name, BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after))
+
+    def _destroy(self, name: str, work: Work) -> None:
+        """An environment that is still defined is suspended first: it must not come back by itself."""
+        parts = self._parts
+        member = parts.roster.member(name)
+        if member is not None and not member.vanished:
+            parts.roster.suspend(name, "destroyed by a person")
+        parts.forget(name)
+        pipeline.destroy(work.environment, parts.world)
+        if member is not None and member.vanished:
+            parts.roster.forget(name)
+        parts.log.info("destroyed", environment=name)
