@@ -1,0 +1,142 @@
+"""What the prelude calls in Python. Exceptions wait here: the binding would carry only a mangled text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gitopsd.adapters.starlark import jsons, times
+from gitopsd.adapters.starlark.crossing import arguments, incoming, parse
+from gitopsd.adapters.starlark.errors import nearest
+from gitopsd.adapters.starlark.lowering import MARK
+from gitopsd.adapters.starlark.printing import render
+from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
+
+if TYPE_CHECKING:
+    from gitopsd.adapters.starlark.modules import Modules
+
+__all__ = ["Callbacks"]
+
+_JSON = {"encode": jsons.encode, "decode": jsons.decode, "indent": jsons.indent}
+
+
+class _Spoken(HostError):
+    """A refusal in the engine's own words, by a builtin that is written in Python."""
+
+    spoken = True
+
+
+class Callbacks:
+    """The functions given to an engine; they live as long as this object does."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._error: Exception | None = None
+        self._serial = 0
+        self.modules: Modules | None = None
+        self.given: StarlarkValue = None
+        self.result: StarlarkValue = None
+        self.no_entry: StarlarkProblem | None = None
+        table: dict[str, Callable[..., Any]] = {
+            "": lambda: None, "_call": self._call, "_construct": self._construct, "_render": render,
+            "_json": self._json, "_time": self._time, "_time_read": self._time_read,
+            "_time_method": self._time_method, "_time_operate": self._time_operate, "_time_names": times.names,
+            "_import": self._import, "_read": self._read, "_nearest": nearest, "_given": self._given,
+            "_result": self._finish, "_no_entry": self._no_entry,
+        }  # fmt: skip
+        self.functions = {f"{MARK}{name}": self._guarded(f"{MARK}{name}", function) for name, function in table.items()}
+
+    def take(self) -> Exception | None:
+        """Give the exception that ended the execution, once."""
+        error, self._error = self._error, None
+        return error
+
+    def reset(self) -> None:
+        """Start counting again: an evaluation that starts again gives the same values."""
+        self._serial = 0
+
+    def _guarded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def callback(*args: Any) -> Any:
+            try:
+                return function(*args)
+            except Exception as error:
+                self._error = error
+                raise HostError(MARK) from None
+
+        callback.__name__ = name
+        return callback
+
+    def _call(self, method: str, file: str, line: int, text: str) -> tuple[int, Any]:
+        args, kwargs = arguments(text)
+        return incoming(self._host.call(method, args, kwargs, SourcePosition(file=file, line=line)))
+
+    def _construct(self, type_name: str, text: str) -> tuple[int, Any]:
+        args, kwargs = arguments(text)
+        fields = self._host.construct(type_name, args, kwargs)
+        self._serial += 1
+        return incoming(StructValue(type_name=type_name, fields=fields, serial=self._serial))
+
+    def _json(self, name: str, text: str) -> tuple[int, Any]:
+        return incoming(_spoken(_JSON[name], *parse(text)))
+
+    def _time(self, name: str, text: str) -> times.Result:
+        args, kwargs = parse(text)
+        return times.FUNCTIONS["now"](args, kwargs) if name == "now" else _spoken(times.FUNCTIONS[name], args, kwargs)
+
+    def _time_read(self, _: str, text: str, name: str) -> times.Result:
+        return _spoken(times.attribute, parse(text), name)
+
+    def _time_method(self, name: str, text: str) -> times.Result:
+        value, args, kwargs = parse(text)
+        given = next(iter([*args, *kwargs.values()]), "")
+        return _spoken(times.method, value, name, str(given))
+
+    def _time_operate(self, operator: str, text: str) -> StarlarkValue:
+        return _spoken(times.operate, operator, *parse(text))
+
+    def _import(self, file: str, text: str) -> str:
+        locator = _only_text(text, "import_module", "module_file")
+        if self.modules is None:
+            raise HostError("import_module: not available yet")
+        return self.modules.imported(locator, file)
+
+    def _read(self, file: str, text: str) -> tuple[int, Any]:
+        locator = _only_text(text, "read_file", "src")
+        if self.modules is None:
+            raise HostError("read_file: not available yet")
+        content = self.modules.source(locator, file).content
+        return incoming(content.decode("utf-8", "surrogateescape"))
+
+    def _given(self) -> tuple[int, Any]:
+        return incoming(self.given)
+
+    def _finish(self, text: str) -> None:
+        self.result = parse(text)
+
+    def _no_entry(self) -> None:
+        raise self.no_entry or HostError("no entry")
+
+
+def _spoken(function: Callable[..., Any], *args: Any) -> Any:
+    try:
+        return function(*args)
+    except HostError as error:
+        raise _Spoken(str(error)) from None
+
+
+def _only_text(text: str, function: str, parameter: str) -> str:
+    """Read the one argument of `import_module` and `read_file`. Raises HostError."""
+    args, kwargs = parse(text)
+    if len(args) > 1:
+        raise HostError(f"{function}: got {len(args)} arguments, want at most 1")
+    unknown = [name for name in kwargs if name not in (parameter, "description")]
+    if unknown:
+        raise HostError(f'{function}: unexpected keyword argument "{unknown[0]}"')
+    if not args and parameter not in kwargs:
+        raise HostError(f"{function}: missing argument for {parameter}")
+    value = args[0] if args else kwargs[parameter]
+    if not isinstance(value, str):
+        raise HostError(f"{function}: for parameter {parameter}: got {jsons.type_of(value)}, want string")
+    if not value:
+        raise HostError(f"{function}: {parameter} is empty: expected a locator")
+    return value

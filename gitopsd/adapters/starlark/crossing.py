@@ -1,0 +1,197 @@
+"""Values that leave and enter the interpreter.
+
+They leave as the text of the engine's own `repr`, which is one string whatever it holds, and are read here. The
+binding's conversion would leak, refuse functions and bytes that are not UTF-8, and die on a list that holds itself.
+They enter as plain data, or as a small stack program that the prelude runs when they hold structs or odd strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
+
+__all__ = ["TOKEN", "arguments", "incoming", "is_marker", "parse", "unquote"]
+
+TOKEN = re.compile(
+    r"""b?"(?:[^"\\]+|\\.)*"(?:\.(?:elem|codepoint)(?:_ord)?s\(\))?"""
+    r"""|<[^>]*>|\[\.\.\.\]|\{\.\.\.\}|range\([^)]*\)|[-+\w.]+|[][(){},:]""",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.DOTALL)
+_SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_WORDS: dict[str, StarlarkValue] = {"None": None, "True": True, "False": False, "+inf": float("inf"), "inf": float("inf"),
+                                    "-inf": float("-inf"), "nan": float("nan")}  # fmt: skip
+_MARKER = OpaqueValue(type_name="marker", text="")
+
+
+def is_marker(token: str) -> bool:
+    """Tell the first element of every special value."""
+    return token == "<built-in function ƶ>"
+
+
+def unquote(token: str) -> str:
+    """Read a quoted string; bytes that are not UTF-8 become surrogate escapes."""
+    body = token[1:-1]
+    return _ESCAPE.sub(_escaped, body) if "\\" in body else body
+
+
+def _escaped(match: re.Match[str]) -> str:
+    text = match[1]
+    if len(text) == 1:
+        return _SIMPLE.get(text, text)
+    code = int(text[1:], 16)
+    return chr(0xDC00 + code) if text[0] == "x" and code > 0x7F else chr(code)
+
+
+def parse(text: str) -> StarlarkValue:
+    """Read one printed value. Cycles are opaque values of type `cycle`."""
+    stack: list[tuple[str, list[StarlarkValue]]] = [("", [])]
+    items = stack[0][1]
+    for token in TOKEN.findall(text):
+        if token in "[({":
+            items = []
+            stack.append((token, items))
+        elif token in "])}":
+            opener, items = stack.pop()
+            value = _container(opener, items)
+            items = stack[-1][1]
+            items.append(value)
+        elif token not in ",:":
+            items.append(_atom(token))
+    return items[0]
+
+
+def _container(opener: str, items: list[StarlarkValue]) -> StarlarkValue:
+    if opener == "[":
+        return items
+    if opener == "{":
+        return dict(zip(items[::2], items[1::2], strict=True))
+    if items and items[0] is _MARKER:
+        return _special(items)
+    return tuple(items)
+
+
+def _special(items: list[StarlarkValue]) -> StarlarkValue:
+    type_name, slot = items[1], items[2]
+    if type_name == "module":
+        return OpaqueValue(type_name="module", text=f'<module "{slot.payload[0]}">')
+    if type_name.startswith("time."):
+        return OpaqueValue(type_name=type_name, text="", payload=tuple(items[3:]))
+    fields = dict(zip(items[3::2], items[4::2], strict=True))
+    return StructValue(type_name=type_name, fields=fields, serial=len(slot) if slot is not None else 0)
+
+
+def _atom(token: str) -> StarlarkValue:
+    first = token[0]
+    if first == '"':
+        if token[-1] == '"':
+            return unquote(token)
+        quoted, _, method = token.rpartition(".")
+        return OpaqueValue(type_name="string." + method[:-2], text=token, payload=(unquote(quoted),))
+    if first.isdigit() or (first == "-" and token[1].isdigit()):
+        return int(token) if token.lstrip("-").isdigit() else float(token)
+    if token in _WORDS:
+        return _WORDS[token]
+    return _opaque(token)
+
+
+def _opaque(token: str) -> StarlarkValue:
+    if is_marker(token):
+        return _MARKER
+    if token[:2] == 'b"':
+        return unquote(token[1:]).encode("utf-8", "surrogateescape")
+    if token.startswith("range("):
+        return range(*(int(part) for part in token[6:-1].split(",")))
+    if token.startswith("<"):
+        own = token.startswith("<function ") and not token.startswith("<function ƶ")
+        return OpaqueValue(type_name="function" if own else "builtin_function_or_method", text=token)
+    return OpaqueValue(type_name="cycle", text=token)
+
+
+def arguments(text: str) -> tuple[tuple[StarlarkValue, ...], dict[str, StarlarkValue]]:
+    """Read the printed `(args, kwargs)` of a call. Raises HostError for values that cannot leave the interpreter."""
+    args, kwargs = parse(text)
+    if "<" in text or "..." in text or ".elem" in text or ".codepoint" in text or "time." in text:
+        for place, value in [*enumerate(args, 1), *kwargs.items()]:
+            _refuse_opaque(value, str(place))
+    return args, kwargs
+
+
+def _refuse_opaque(value: StarlarkValue, place: str) -> None:
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case OpaqueValue(type_name=name):
+                what = "a value that contains itself" if name == "cycle" else f"a {name}"
+                raise HostError(f"argument {place} is or holds {what}, which an instruction cannot keep")
+            case StructValue(fields=fields):
+                waiting.extend(fields.values())
+            case dict() as entries:
+                waiting.extend([*entries, *entries.values()])
+            case list() | tuple() as elements:
+                waiting.extend(elements)
+
+
+def incoming(value: StarlarkValue) -> tuple[int, Any]:
+    """Give what a callback returns for `value`: (0, plain data) or (1, a program for the prelude)."""
+    if _is_plain(value):
+        return 0, value
+    program: list[tuple[str, Any, Any]] = []
+    _emit(value, program)
+    return 1, program
+
+
+def _is_plain(value: StarlarkValue) -> bool:
+    match value:
+        case str():
+            return "\0" not in value and (value.isascii() or _is_encodable(value))
+        case None | bool() | int() | float():
+            return True
+        case list() | tuple():
+            return all(_is_plain(item) for item in value)
+        case dict():
+            return all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+        case _:
+            return False
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _emit(value: StarlarkValue, program: list[tuple[str, Any, Any]]) -> None:
+    """Write the steps that build `value`; anything but the engine's values is a fault of the host."""
+    if isinstance(value, StructValue):
+        for name, item in value.fields.items():
+            _emit(name, program)
+            _emit(item, program)
+        program.append(("special", 2 * len(value.fields), (value.type_name, value.serial)))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _emit(name, program)
+            _emit(item, program)
+        program.append(("dict", 2 * len(value), None))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _emit(item, program)
+        program.append(("list" if isinstance(value, list) else "tuple", len(value), None))
+    elif isinstance(value, str) and not _is_plain(value):
+        program.append(("bytes", _chunks(value), None))
+    elif isinstance(value, str | int | float | None):
+        program.append(("value", value, None))
+    else:
+        raise HostError(f"the host gave a {type(value).__name__}, which is no Starlark value")
+
+
+def _chunks(text: str) -> list[str | int]:
+    """Split a string into text that the binding carries and numbers of single bytes."""
+    chunks: list[str | int] = []
+    for part in re.split("([\0\ud800-\udfff])", text):
+        if part == "\0" or (part and "\ud800" <= part[0] <= "\udfff"):
+            chunks.append(ord(part) & 0xFF)
+        elif part:
+            chunks.append(part)
+    return chunks

@@ -1,0 +1,85 @@
+"""Edits of a token stream that keep every line where it is, and the way back to the author's lines."""
+
+from __future__ import annotations
+
+from gitopsd.adapters.starlark.scanner import NEWLINES
+
+__all__ = ["Edits"]
+
+
+class Edits:
+    """Replacements of tokens, helper calls opened before a token and text put after one.
+
+    What is put before a token later comes out further left: an outer call is always added after its inner ones.
+    """
+
+    def __init__(self, gaps: list[str], tokens: list[str]) -> None:
+        self.gaps = gaps
+        self.tokens = tokens
+        self.out = list(tokens)
+        self.before: dict[int, list[tuple[str, int]]] = {}
+        self.after: dict[int, str] = {}
+        self._counted = 0
+        self._line = 1
+
+    def open(self, start: int, prefix: str, origin: int) -> None:
+        """Put a helper call before token `start`; `origin` is the token whose line an error in it belongs to."""
+        self.before.setdefault(start, []).append((prefix, origin))
+
+    def reopen(self, start: int, prefix: str, origin: int) -> None:
+        """Replace the outermost call before token `start`."""
+        self.before[start][-1] = (prefix, origin)
+
+    def close(self, token: int, suffix: str) -> None:
+        """Put text after a token."""
+        self.after[token] = self.after.get(token, "") + suffix
+
+    def line_of(self, token: int) -> int:
+        """Give the line of a token, from 1. Calls with growing tokens are cheap."""
+        if token < self._counted:
+            self._counted, self._line = 0, 1
+        while self._counted < token:
+            self._line += _breaks(self.gaps[self._counted]) + _breaks(self.tokens[self._counted])
+            self._counted += 1
+        return self._line + _breaks(self.gaps[token])
+
+    def text(self) -> str:
+        """Give the edited source."""
+        parts: list[str] = []
+        before, after = self.before, self.after
+        for index, token in enumerate(self.out):
+            parts.append(self.gaps[index])
+            if index in before:
+                parts.extend([prefix for prefix, _ in reversed(before[index])])
+            parts.append(token)
+            if index in after:
+                parts.append(after[index])
+        return "".join(parts)
+
+    def origins(self) -> dict[tuple[int, int], int]:
+        """Map (line, column) of each helper's parenthesis in the edited text to the author's line."""
+        found: dict[tuple[int, int], int] = {}
+        line, column = 1, 1
+        for index, token in enumerate(self.out):
+            line, column = _advance(self.gaps[index], line, column)
+            for prefix, origin in reversed(self.before.get(index, [])):
+                if prefix:
+                    found[line, column + prefix.index("(")] = origin
+                column += len(prefix)
+            line, column = _advance(token + self.after.get(index, ""), line, column)
+        return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
+
+
+def _breaks(text: str) -> int:
+    """Count line ends as the engine does: a CR, an LF and a CR LF are one each."""
+    if "\r" not in text:
+        return text.count("\n")
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def _advance(text: str, line: int, column: int) -> tuple[int, int]:
+    breaks = _breaks(text)
+    if not breaks:
+        return line, column + len(text)
+    tail = max(text.rfind(mark) + len(mark) for mark in NEWLINES if mark in text)
+    return line + breaks, len(text) - tail + 1

@@ -1,0 +1,120 @@
+"""The interpreter: one evaluation with PyPI's starlark-go, used once, in a fresh process, in one thread.
+
+Never call into the binding from a callback, give it a callable that nobody else holds, or use it from two threads:
+each of these ends the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import starlark_go
+
+from gitopsd.adapters.starlark.cache import LoweredSources
+from gitopsd.adapters.starlark.callbacks import Callbacks
+from gitopsd.adapters.starlark.lowering import MARK
+from gitopsd.adapters.starlark.modules import Modules, Needed
+from gitopsd.adapters.starlark.prelude import FILE, builtin_names, captured, prelude, published, restoring
+from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
+
+__all__ = ["StarlarkEngine"]
+
+
+class StarlarkEngine:
+    """Evaluates one package. `cache` is a directory for lowered sources (made with mode 0700)."""
+
+    def __init__(self, host: Host, *, cache: Path | None = None) -> None:
+        self._host = host
+        self._cache = cache
+        self._callbacks = Callbacks(host)
+
+    def run(self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None) -> StarlarkValue:
+        """Run the entry function with decoded JSON arguments and give its result.
+
+        Raises StarlarkProblem for every fault of the package, MissingSource when a repository must be fetched first.
+        """
+        star = self._start(entry.file.path)
+        modules = Modules(
+            star,
+            self._host,
+            lowered=LoweredSources(self._cache, plan_methods=frozenset(self._host.plan_methods)),
+            builtins=builtin_names(self._host.type_names),
+            callbacks=self._callbacks,
+        )
+        self._callbacks.modules = modules
+        modules.load(entry.file, asked=True)
+        if entry.file.path in modules.failed:
+            raise modules.failed[entry.file.path]
+        call = self._call(entry, dict(arguments or {}), modules)
+        while True:
+            modules.tabulate()
+            try:
+                star.exec(call, filename=FILE)
+            except starlark_go.StarlarkError as error:
+                cause = self._callbacks.take()
+                if not isinstance(cause, Needed):
+                    raise modules.explain(error, cause, entry.file.path) from None
+                modules.satisfy(cause)
+                self._host.reset()
+                self._callbacks.reset()
+                continue
+            return self._callbacks.result
+
+    def _start(self, main: str) -> Any:
+        """Run the prelude in a new engine."""
+        host = self._host
+        star = starlark_go.Starlark(globals=self._callbacks.functions)
+        star.exec(captured(), filename=FILE)
+        star.exec(
+            f"{MARK}_literal = {{}}\n{MARK}_loaded = {{}}\n",
+            filename=FILE,
+        )
+        star.exec(prelude(text_methods=host.text_methods), filename=FILE)
+        star.exec(
+            published(
+                plan_methods=host.plan_methods, type_names=host.type_names, constants=host.constants, main=main
+            ),
+            filename=FILE,
+        )
+        star.exec(restoring(builtin_names(host.type_names)), filename=FILE)
+        return star
+
+    def _call(self, entry: EntryPoint, arguments: dict[str, StarlarkValue], modules: Modules) -> str:
+        """Write the call of the entry function by Kurtosis' rules for its parameters. Raises StarlarkProblem."""
+        path, function = entry.file.path, entry.function
+        parameters = modules.units[path].signatures.get(function)
+        names = [name.rstrip("=") for name in parameters or () if name not in ("*", "**")]
+        if parameters is None and function not in modules.units[path].exports:
+            raise _no_entry(f"no function '{function}' in {path}", path)
+        parser = arguments.get("_kurtosis_parser", "dict")
+        if parser not in ("dict", "struct"):
+            raise _no_entry(f"_kurtosis_parser is {parser!r}: expected \"dict\" or \"struct\"", path)
+        if function == "run" and names and names[0] != "plan":
+            raise _no_entry(f"the first parameter of run must be plan, not {names[0]}", path)
+        whole = function == "run" and len(names) == 2 and names[1] == "args"
+        if parser == "struct" and not whole:
+            raise _no_entry("_kurtosis_parser \"struct\" needs `def run(plan, args)`", path)
+        self._callbacks.given = _as_struct(arguments) if parser == "struct" else arguments
+        plan = f"{MARK}_plan" if parameters is None or names[:1] == ["plan"] else ""
+        given = f"{MARK}_arguments()" if whole else f"**{MARK}_arguments()"
+        if parameters is not None and not names:
+            plan = given = ""
+        start = f"{MARK}_start({MARK}M{modules.numbers[path]}[3], \"{function}\")"
+        self._callbacks.no_entry = _no_entry(f"'{function}' in {path} is not a function", path)
+        return f"{MARK}_finish({start}({', '.join(filter(None, [plan, given]))}))"
+
+
+def _no_entry(message: str, path: str) -> StarlarkProblem:
+    return StarlarkProblem(message, kind="entry", position=SourcePosition(file=path, line=0))
+
+
+def _as_struct(value: StarlarkValue) -> StarlarkValue:
+    """Turn a dict, and dicts directly inside of dicts, into structs."""
+    if not isinstance(value, dict):
+        return value
+    return StructValue(type_name="struct", fields={name: _as_struct(value[name]) for name in sorted(value)})
+
+
+Callback = Callable[..., Any]

@@ -1,0 +1,120 @@
+"""The engine's errors in the author's terms: no helper in the stack, the author's lines, the engine's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import starlark_go.errors
+
+from gitopsd.adapters.starlark.lowering import MARK, Unlowerable, origins
+from gitopsd.adapters.starlark.prelude import FILE
+from gitopsd.evaluate.engine import ProblemKind, SourcePosition, StackFrame, StarlarkProblem
+
+__all__ = ["Translator", "nearest"]
+
+_FRAME = re.compile(r"^  (?:(?P<file>.*):(?P<line>\d+):(?P<column>\d+)|<builtin>): in (?P<function>.*)$")
+_MISSING = re.compile(r"getattr: (?P<type>\S+) has no \.(?P<name>.*) field or method\Z", re.DOTALL)
+_EXAMPLES = {"string": '""', "list": "[]", "dict": "{}", "bytes": 'b""'}
+_UNHASHABLE = {
+    "unhashable: string.elems": "unhashable: module",
+    "unhashable: range": "unhashable: an object of a Kurtosis type",
+}
+
+
+class Translator:
+    """Makes problems out of errors. `sources` holds the text of every file that was executed, by path."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        *,
+        plan_methods: frozenset[str],
+        attributes: Callable[[str], list[str]],
+    ) -> None:
+        self._sources = sources
+        self._plan_methods = plan_methods
+        self._attributes = attributes
+        self._origins: dict[str, dict[tuple[int, int], int]] = {}
+
+    def problem(
+        self, error: Exception, path: str, *, message: str | None = None, kind: ProblemKind = "eval"
+    ) -> StarlarkProblem:
+        """Translate an error of the execution of `path`; `message` replaces the engine's own."""
+        match error:
+            case starlark_go.errors.SyntaxError():
+                position = SourcePosition(file=path, line=error.line)
+                return StarlarkProblem(error.msg, kind="syntax", position=position)
+            case starlark_go.errors.ResolveError():
+                first = error.errors[0]
+                return StarlarkProblem(
+                    first.msg, kind="resolve", position=SourcePosition(file=path, line=first.line)
+                )
+            case starlark_go.errors.EvalError():
+                return self._at_run_time(error, path, message, kind)
+            case _:
+                position = SourcePosition(file=path, line=0)
+                return StarlarkProblem(message or str(error), kind=kind, position=position)
+
+    def _at_run_time(
+        self, error: starlark_go.errors.EvalError, path: str, message: str | None, kind: ProblemKind
+    ) -> StarlarkProblem:
+        frames = [found for line in error.backtrace.splitlines() if (found := _FRAME.match(line))]
+        stack = tuple(
+            StackFrame(
+                file=frame["file"],
+                line=self._line(frame["file"], int(frame["line"]), int(frame["column"])),
+                function=frame["function"],
+            )
+            for frame in frames
+            if frame["file"] is not None and frame["file"] != FILE
+        )
+        last = stack[-1] if stack else StackFrame(file=path, line=0, function="")
+        text = self._words(str(error.args[0]), frames) if message is None else message
+        position = SourcePosition(file=last.file, line=last.line)
+        return StarlarkProblem(text, kind=kind, position=position, stack=stack)
+
+    def _words(self, message: str, frames: list[re.Match[str]]) -> str:
+        """Undo what a helper added to the engine's words."""
+        inner = next((frame for frame in reversed(frames) if frame["file"] is not None), None)
+        if inner is not None and inner["file"] == FILE:
+            if inner["function"] != f"{MARK}fail":
+                message = message.removeprefix("fail: ")
+            if inner["function"] == f"{MARK}attr" and (missing := _MISSING.match(message)):
+                names = self._attributes(_EXAMPLES.get(missing["type"], "None"))
+                message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
+        message = _UNHASHABLE.get(message, message)
+        return message.replace(f"function {MARK}_", "function ").replace(f"function {MARK}", "function ")
+
+    def _line(self, path: str, line: int, column: int) -> int:
+        if path not in self._origins:
+            try:
+                self._origins[path] = origins(self._sources[path], path=path, plan_methods=self._plan_methods)
+            except (KeyError, Unlowerable):
+                self._origins[path] = {}
+        return self._origins[path].get((line, column), line)
+
+
+def nearest(name: str, candidates: list[str]) -> str:
+    """Give ` (did you mean .x?)` as go.starlark.net/internal/spell does, or nothing."""
+    wanted, best = _folded(name), ""
+    limit = (len(wanted.encode()) + 1) // 2
+    for candidate in sorted(candidates):
+        distance = _distance(wanted, _folded(candidate))
+        if distance < limit:
+            best, limit = candidate, distance
+    return f" (did you mean .{best}?)" if best else ""
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _distance(left: str, right: str) -> int:
+    """Levenshtein's."""
+    row = list(range(len(right) + 1))
+    for i, char in enumerate(left, 1):
+        previous, row[0] = row[0], i
+        for j, other in enumerate(right, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (char != other))
+    return row[-1]

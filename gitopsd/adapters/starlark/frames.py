@@ -1,0 +1,67 @@
+"""What the lowering knows about one open bracket, parameter list or statement."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["CALL", "DEF", "DICT", "GROUP", "INDEX", "LAMBDA", "LIST", "STATEMENT", "Frame", "Pending", "Target", "Wrap"]
+
+STATEMENT, GROUP, CALL, INDEX, LIST, DICT, DEF, LAMBDA = range(8)
+
+
+class Pending(NamedTuple):
+    """An operator whose right operand is not complete; `start` is where its whole expression begins."""
+
+    precedence: int
+    start: int
+    lowered: bool
+
+
+class Target(NamedTuple):
+    """An operand that may turn out to be assigned to: a name, an attribute or an index, by its tokens."""
+
+    kind: str
+    start: int
+    first: int
+    last: int
+
+
+class Wrap(NamedTuple):
+    """A check around an expression that begins at token `start`; put when the expression is complete."""
+
+    start: int
+    prefix: str
+    suffix: str
+    origin: int
+
+
+class Frame:
+    """One level of nesting. `current` is the first token of the complete operand before the next token, or -1."""
+
+    __slots__ = (
+        "comma", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener", "parts", "pending",
+        "seen", "start", "targets", "wrap",
+    )  # fmt: skip
+
+    def __init__(self, kind: int, opener: int, start: int) -> None:
+        self.kind = kind
+        self.opener = opener
+        self.start = start
+        self.seen: list[Target] = []
+        self.pending: list[Pending] = []
+        self.current = -1
+        self.targets: list[Target] = []
+        self.comma = False
+        self.multiple = False
+        self.default = False
+        self.keyword = False
+        self.loop = -1
+        self.parts = 0
+        self.wrap: Wrap | None = None
+        self.first = ""
+
+    def renew(self) -> None:
+        """Forget the finished statement."""
+        self.seen, self.targets, self.current = [], [], -1
+        self.comma = self.multiple = self.keyword = False
+        self.loop, self.wrap = -1, None

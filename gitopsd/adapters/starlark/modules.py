@@ -1,0 +1,233 @@
+"""Modules: each file is executed once, on its own names, and published to those that import it.
+
+The binding has one dictionary of globals for everybody, looked up by name when a function runs, and adds a file's
+globals to it after the file was executed. So names that a later file uses but does not define are taken out before
+it runs, and builtins that a file overwrote get their meaning back. Modules cannot be executed from within a call:
+literal imports are loaded ahead, and any other import ends the execution with `Needed` and lets it start again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import starlark_go
+
+from gitopsd.adapters.starlark.cache import LoweredSources
+from gitopsd.adapters.starlark.errors import Translator
+from gitopsd.adapters.starlark.lowering import MARK, Lowered, Unlowerable
+from gitopsd.adapters.starlark.prelude import FILE, restoring
+from gitopsd.evaluate.engine import (
+    Host,
+    HostError,
+    MissingSource,
+    SourceFile,
+    SourcePosition,
+    StackFrame,
+    StarlarkProblem,
+)
+
+__all__ = ["Modules", "Needed"]
+
+
+class Needed(Exception):
+    """An import met a module that is not loaded yet."""
+
+    def __init__(self, source: SourceFile) -> None:
+        super().__init__(source.path)
+        self.source = source
+
+
+class _Deferred(Exception):
+    """A module that is loaded ahead imports one whose execution has not begun: try again when it is asked for."""
+
+
+class Modules:
+    """All modules of one evaluation."""
+
+    def __init__(
+        self, star: Any, host: Host, *, lowered: LoweredSources, builtins: tuple[str, ...], callbacks: Any
+    ) -> None:
+        self._star = star
+        self._host = host
+        self._lowered = lowered
+        self._callbacks = callbacks
+        self._builtins = frozenset(builtins)
+        self._files: dict[tuple[str, str], SourceFile] = {}
+        self._leaked: set[str] = set()
+        self._active: list[str] = []
+        self._suspended: set[str] = set()
+        self._tabled: set[str] = set()
+        self.sources: dict[str, str] = {}
+        self.units: dict[str, Lowered] = {}
+        self.numbers: dict[str, int] = {}
+        self.failed: dict[str, StarlarkProblem] = {}
+        self.translator = Translator(
+            self.sources, plan_methods=lowered.plan_methods, attributes=self._attribute_names
+        )
+
+    def _attribute_names(self, example: str) -> list[str]:
+        return list(self._star.eval(f"{MARK}_dir({example})"))
+
+    def source(self, locator: str, calling_file: str) -> SourceFile:
+        """Read a file once per locator and caller. Raises HostError."""
+        key = (locator, calling_file)
+        if key not in self._files:
+            self._files[key] = self._host.source(locator, calling_file)
+        return self._files[key]
+
+    def imported(self, locator: str, calling_file: str) -> str:
+        """Give the path under which an import finds its module. Raises HostError, StarlarkProblem, Needed."""
+        source = self.source(locator, calling_file)
+        if source.path in self.failed:
+            raise self.failed[source.path]
+        if source.path not in self._tabled:
+            raise Needed(source)
+        return source.path
+
+    def load(self, source: SourceFile, *, asked: bool) -> None:
+        """Execute a file with what it imports. A problem is kept in `failed`; loading ahead may leave it undone."""
+        path = source.path
+        if path in self.numbers or path in self.failed:
+            return
+        self._active.append(path)
+        try:
+            unit = self._unit(source)
+            self._load_ahead(path, unit)
+            self._execute(path, unit, asked=asked)
+        except StarlarkProblem as problem:
+            self.failed[path] = problem
+        except _Deferred:
+            if asked:
+                raise
+        finally:
+            self._active.pop()
+
+    def satisfy(self, needed: Needed) -> None:
+        """Load what a running function asked for."""
+        self.load(needed.source, asked=True)
+        self.tabulate()
+
+    def tabulate(self) -> None:
+        """Let imports find every loaded module."""
+        if self._tabled != self.numbers.keys():
+            entries = ", ".join(f"{_literal(path)}: {MARK}M{number}" for path, number in self.numbers.items())
+            self._star.exec(f"{MARK}_loaded = {{{entries}}}", filename=FILE)
+            self._tabled = set(self.numbers)
+
+    def _unit(self, source: SourceFile) -> Lowered:
+        """Lower a file; what cannot be lowered is refused by the engine itself. Raises StarlarkProblem."""
+        path = source.path
+        try:
+            text = source.content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = source.content[: error.start].count(b"\n") + 1
+            raise _refused("the file is not UTF-8 text", path, line) from None
+        if "\0" in text:
+            raise _refused("the file holds a NUL character", path, text[: text.index("\0")].count("\n") + 1)
+        self.sources[path] = text
+        try:
+            self.units[path] = self._lowered.lowered(path, text)
+        except Unlowerable:
+            self._refuse(path, text)
+        return self.units[path]
+
+    def _refuse(self, path: str, text: str) -> None:
+        """Let the engine say what is wrong with the original: an undefined name at its end keeps it from running."""
+        self._forget(set(self._leaked))
+        stop = f"{MARK}stop"
+        try:
+            self._star.exec(f"{text}\n{stop}\n", filename=path)
+        except starlark_go.StarlarkError as error:
+            problem = self.translator.problem(error, path)
+            if stop not in problem.message:
+                raise problem from None
+        raise _refused("this file cannot be evaluated: it nests or spells something in an unknown way", path, 0)
+
+    def _load_ahead(self, path: str, unit: Lowered) -> None:
+        for locator in unit.imports:
+            try:
+                source = self.source(locator, path)
+            except HostError:
+                continue
+            if source.path not in self._active:
+                self.load(source, asked=False)
+
+    def _execute(self, path: str, unit: Lowered, *, asked: bool) -> None:
+        number = len(self.numbers)
+        exports = ", ".join(f'"{name}": {name}' for name in unit.exports)
+        text = f"{unit.text}\n{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})\n"
+        while True:
+            self._prepare(path, unit)
+            try:
+                self._star.exec(text, filename=path)
+                break
+            except (starlark_go.SyntaxError, starlark_go.ResolveError):
+                self._refuse(path, self.sources[path])
+            except starlark_go.StarlarkError as error:
+                self._after_error(error, path, asked=asked)
+                number = len(self.numbers)
+                text = f"{unit.text}\n{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})\n"
+        self.numbers[path] = number
+        self._leaked |= set(unit.exports) - self._builtins
+        if overwritten := self._builtins.intersection(unit.exports):
+            self._star.exec(restoring(overwritten), filename=FILE)
+
+    def _prepare(self, path: str, unit: Lowered) -> None:
+        self._forget(self._leaked.intersection(unit.names) - set(unit.exports))
+        entries = []
+        for locator in unit.imports:
+            found = self._files.get((locator, path))
+            if found is not None and found.path in self.numbers:
+                key = _literal(f"{path}\n{locator}")
+                entries.append(f"{key}: {MARK}M{self.numbers[found.path]}")
+        if entries:
+            self._star.exec(f"{MARK}_literal = {{{', '.join(entries)}}}", filename=FILE)
+
+    def _forget(self, names: set[str]) -> None:
+        if names:
+            self._star.set(**dict.fromkeys(names))
+            for name in names:
+                self._star.pop(name)
+            self._leaked -= names
+
+    def _after_error(self, error: Exception, path: str, *, asked: bool) -> None:
+        """Load what was needed, so that the file can be executed again, or raise what went wrong."""
+        cause = self._callbacks.take()
+        if not isinstance(cause, Needed):
+            raise self.explain(error, cause, path)
+        needed = cause.source.path
+        if needed in self._suspended and asked:
+            raise self.translator.problem(error, path, message=f"import cycle: {needed} is being imported", kind="host")
+        if needed in self._active and needed != path:
+            raise _Deferred
+        if needed == path:
+            raise self.translator.problem(error, path, message=f"import cycle: {path} imports itself", kind="host")
+        self._suspended.add(path)
+        try:
+            self.load(cause.source, asked=True)
+        finally:
+            self._suspended.discard(path)
+        self.tabulate()
+
+    def explain(self, error: Exception, cause: Exception | None, path: str) -> Exception:
+        """Make the problem of an execution that failed because of `cause`, or by itself."""
+        if cause is None:
+            return self.translator.problem(error, path)
+        if isinstance(cause, StarlarkProblem):
+            outer = self.translator.problem(error, path, message=cause.message)
+            stack: tuple[StackFrame, ...] = outer.stack + cause.stack
+            return StarlarkProblem(cause.message, kind=cause.kind, position=cause.position, stack=stack)
+        if isinstance(cause, HostError) and not isinstance(cause, MissingSource):
+            kind = "eval" if getattr(cause, "spoken", False) else "host"
+            return self.translator.problem(error, path, message=str(cause), kind=kind)
+        return cause
+
+
+def _refused(message: str, path: str, line: int) -> StarlarkProblem:
+    return StarlarkProblem(message, kind="syntax", position=SourcePosition(file=path, line=line))
+
+
+def _literal(text: str) -> str:
+    """Write a Starlark string literal."""
+    out = "".join(char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in text)
+    return f'"{out}"'

@@ -1,0 +1,110 @@
+"""The sources that an engine runs before any package: captured builtins, the prelude, what the host adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gitopsd.adapters.starlark.times import CONSTANTS, FUNCTIONS
+
+__all__ = ["FILE", "captured", "prelude", "published", "restoring"]
+
+FILE = "ƶ"
+"""The file name of all sources that are not the author's."""
+_ORIGINALS = ["abs", "all", "any", "bool", "bytes", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr", "hash", "int", "len", "list", "max", "min", "ord", "range", "repr", "reversed", "sorted", "str", "tuple", "type", "zip"]
+_OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "fdiv": "//", "or": "|", "xor": "^", "and": "&", "shl": "<<",
+    "shr": ">>",
+}  # fmt: skip
+_REFUSALS = {
+    "len": "len: value of type %s has no len", "list": "list: for parameter 1: got %s, want iterable",
+    "tuple": "tuple: for parameter 1: got %s, want iterable", "any": "any: for parameter 1: got %s, want iterable",
+    "all": "all: for parameter 1: got %s, want iterable", "dict": "dict: got %s, want iterable",
+    "enumerate": "enumerate: for parameter 1: got %s, want iterable",
+    "reversed": "reversed: for parameter 1: got %s, want iterable", "int": "int: cannot convert %s to int",
+    "float": "float got %s, want number or string", "abs": "got %s, want int or float", "chr": "chr: got %s, want int",
+    "ord": "ord: got %s, want string or bytes", "hash": "hash: got %s, want string or bytes",
+    "bytes": "bytes: got %s, want string, bytes, or iterable of ints",
+}  # fmt: skip
+_OWN = "struct type str repr bool dir hasattr getattr fail print zip range".split()  # noqa: SIM905
+_BINARY = """
+def ƶ{name}(a, b):
+    if ƶ_type(a) == "tuple" and ƶ_special(a) or ƶ_type(b) == "tuple" and ƶ_special(b):
+        return ƶ_operate("{name}", "{sign}", a, b)
+    return a {sign} b
+def ƶi{name}(a, b):
+    if ƶ_type(a) == "tuple" and ƶ_special(a) or ƶ_type(b) == "tuple" and ƶ_special(b):
+        return ƶ_operate("{name}", "{sign}", a, b)
+    a {sign}= b
+    return a
+"""
+_REFUSING = """
+def ƶ{name}(*a, **k):
+    if a and ƶ_special(a[0]):
+        ƶ_fail("{message}" % a[0][1])
+    return ƶ_{name}(*a, **k)
+"""
+_TYPE = """
+def ƶ{name}(*a, **k):
+    return ƶ_make("{name}", a, k)
+"""
+_FUNCTION = """
+def ƶ{function}(*a, **k):
+    return {call}
+"""
+
+
+def captured() -> str:
+    """Keep the engine's own builtins under private names, before anything can hide them."""
+    return "\n".join(f"ƶ_{name} = {name}" for name in _ORIGINALS)
+
+
+def prelude(*, text_methods: Iterable[str]) -> str:
+    """Everything that does not depend on what the host offers, but for which methods print."""
+    parts = [Path(__file__).with_name("prelude.star").read_text(encoding="utf-8")]
+    parts += [_BINARY.format(name=name, sign=sign) for name, sign in _OPERATORS.items()]
+    parts += [_REFUSING.format(name=name, message=message) for name, message in _REFUSALS.items()]
+    table = ", ".join(f'"{name}": ƶi{name}' for name in [*_OPERATORS, "mod"])
+    parts.append(f"ƶ_augmenting = {{{table}}}\ndef ƶ_augment(op, x, y):\n    return ƶ_augmenting[op](x, y)\n")
+    parts.append("ƶ_printing = {" + ", ".join(f'"{name}": True' for name in text_methods) + "}\n")
+    return "\n".join(parts)
+
+
+def published(*, plan_methods: Iterable[str], type_names: Iterable[str], constants: Mapping[str, str], main: str) -> str:
+    """Modules, types and `plan`, under their private names. `main` is for uses of a name that its file also binds."""
+    parts = [_TYPE.format(name=name) for name in type_names]
+    for name in ("encode", "decode", "indent"):
+        parts.append(_FUNCTION.format(function=f"json_{name}", call=f'ƶ_one(ƶ_json("{name}", ƶ_repr((a, k))))'))
+    for name in FUNCTIONS:
+        parts.append(_FUNCTION.format(function=f"time_{name}", call=f'ƶ_time_value(ƶ_time("{name}", ƶ_repr((a, k))))'))
+    members = [f'"{name}": ƶjson_{name}' for name in ("decode", "encode", "indent")]
+    parts.append(f'ƶjson = ƶ_module("json", {{{", ".join(members)}}})')
+    members = [f'"{name}": ƶtime_{name}' for name in FUNCTIONS]
+    members += [f'"{name}": (ƶ, "time.duration", None, {size})' for name, size in CONSTANTS.items()]
+    parts.append(f'ƶtime = ƶ_module("time", {{{", ".join(members)}}})')
+    members = [f"{_quote(name)}: {_quote(value)}" for name, value in constants.items()]
+    parts.append(f'ƶkurtosis = ƶ_module("kurtosis", {{{", ".join(members)}}})')
+    members = [f'"{name}": ƶ_plan_method("{name}", "", 0)' for name in plan_methods]
+    parts.append(f'ƶ_plan = ƶ_module("plan", {{{", ".join(members)}}}) + (None,)')
+    parts.append(f"ƶimport_module = ƶimporter({_quote(main)})\nƶread_file = ƶreader({_quote(main)})\n")
+    return "\n".join(parts)
+
+
+def restoring(names: Iterable[str]) -> str:
+    """Give builtins their meaning (back)."""
+    return "\n".join(f"{name} = ƶ{name}" for name in names)
+
+
+def builtin_names(type_names: Iterable[str]) -> tuple[str, ...]:
+    """All names that the prelude gives to packages."""
+    return (*_REFUSALS, *_OWN, "json", "time", "kurtosis", "import_module", "read_file", *type_names)
+
+
+def _quote(text: str) -> str:
+    """Write a Starlark string literal."""
+    escaped = "".join(char if char.isprintable() and char not in '"\\' else _escape(char) for char in text)
+    return f'"{escaped}"'
+
+
+def _escape(char: str) -> str:
+    return f"\\{char}" if char in '"\\' else f"\\U{ord(char):08x}"

@@ -1,0 +1,52 @@
+"""The printed form of values that hold structs, modules, Kurtosis types, times or wrapped builtins."""
+
+from __future__ import annotations
+
+from gitopsd.adapters.starlark.crossing import TOKEN, is_marker, unquote
+from gitopsd.adapters.starlark.times import duration_text, time_text
+
+__all__ = ["render"]
+
+_CLOSERS = {"[": "]", "(": ")", "{": "}"}
+_RENAMED = {"json_encode": "json.encode", "json_decode": "json.decode", "json_indent": "json.indent"}
+
+
+def render(text: str) -> str:
+    """Turn the interpreter's own `repr` of a value into what the author expects to see."""
+    stack: list[tuple[str, list[str]]] = [("", [])]
+    for token in TOKEN.findall(text):
+        if token in "[({":
+            stack.append((token, []))
+        elif token in "])}":
+            opener, items = stack.pop()
+            stack[-1][1].append(_container(opener, items))
+        elif token not in ",:":
+            stack[-1][1].append(_function(token) if token.startswith("<function ƶ") else token)
+    return "".join(stack[0][1])
+
+
+def _function(token: str) -> str:
+    name = token[len("<function ƶ") : -1]
+    return f"<built-in function {_RENAMED.get(name, name)}>"
+
+
+def _container(opener: str, items: list[str]) -> str:
+    if opener == "{":
+        return "{" + ", ".join(f"{key}: {value}" for key, value in zip(items[::2], items[1::2], strict=True)) + "}"
+    if opener == "(" and items and is_marker(items[0]):
+        return _special(unquote(items[1]), items[2:])
+    if opener == "(" and len(items) == 1:
+        return f"({items[0]},)"
+    return opener + ", ".join(items) + _CLOSERS[opener]
+
+
+def _special(type_name: str, parts: list[str]) -> str:
+    if type_name == "module":
+        return f"<module {parts[0].rpartition('.')[0]}>"
+    if type_name == "time.duration":
+        return duration_text(int(parts[1]))
+    if type_name == "time.time":
+        return time_text(int(parts[1]), unquote(parts[2]))
+    equals = " = " if type_name == "struct" else "="
+    fields = [f"{unquote(name)}{equals}{value}" for name, value in zip(parts[1::2], parts[2::2], strict=True)]
+    return f"{type_name}({', '.join(fields)})"
