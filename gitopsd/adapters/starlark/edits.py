@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitopsd.adapters.starlark.scanner import NEWLINES
+from gitopsd.adapters.starlark.scanner import NEWLINES, is_number, is_string
 
 __all__ = ["Edits"]
 
@@ -57,7 +57,11 @@ class Edits:
         return "".join(parts)
 
     def origins(self) -> dict[tuple[int, int], int]:
-        """Map (line, column) of each helper's parenthesis in the edited text to the author's line."""
+        """Map (line, column) of each helper's parenthesis in the edited text to the author's line.
+
+        A call that is refused before its body runs has the position of the body's first instruction. A literal has
+        none, so the engine gives the line of the `def`; a helper before the literal would change that.
+        """
         found: dict[tuple[int, int], int] = {}
         line, column = 1, 1
         for index, token in enumerate(self.out):
@@ -65,9 +69,17 @@ class Edits:
             for prefix, origin in reversed(self.before.get(index, [])):
                 if prefix:
                     found[line, column + prefix.index("(")] = origin
+                if is_string(self.tokens[index]) or is_number(self.tokens[index]):
+                    found[line, column] = self._function_of(index)
                 column += len(prefix)
             line, column = _advance(token + self.after.get(index, ""), line, column)
         return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
+
+    def _function_of(self, token: int) -> int:
+        """Find the `def` or `lambda` before a token."""
+        while token > 0 and self.tokens[token] not in ("def", "lambda"):
+            token -= 1
+        return token
 
 
 def _breaks(text: str) -> int:

@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 
 import starlark_go.errors
 
+from gitopsd.adapters.starlark.crossing import TOKEN
 from gitopsd.adapters.starlark.lowering import MARK, Unlowerable, origins
 from gitopsd.adapters.starlark.prelude import FILE
+from gitopsd.adapters.starlark.printing import render
 from gitopsd.evaluate.engine import ProblemKind, SourcePosition, StackFrame, StarlarkProblem
 
 __all__ = ["Translator", "nearest"]
 
 _FRAME = re.compile(r"^  (?:(?P<file>.*):(?P<line>\d+):(?P<column>\d+)|<builtin>): in (?P<function>.*)$")
 _MISSING = re.compile(r"getattr: (?P<type>\S+) has no \.(?P<name>.*) field or method\Z", re.DOTALL)
+_SPECIAL = f"(<built-in function {MARK}>"
 _EXAMPLES = {"string": '""', "list": "[]", "dict": "{}", "bytes": 'b""'}
 _UNHASHABLE = {
     "unhashable: string.elems": "unhashable: module",
@@ -84,6 +87,8 @@ class Translator:
                 names = self._attributes(_EXAMPLES.get(missing["type"], "None"))
                 message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
         message = _UNHASHABLE.get(message, message)
+        if _SPECIAL in message:
+            message = _rendered(message)
         return message.replace(f"function {MARK}_", "function ").replace(f"function {MARK}", "function ")
 
     def _line(self, path: str, line: int, column: int) -> int:
@@ -93,6 +98,17 @@ class Translator:
             except (KeyError, Unlowerable):
                 self._origins[path] = {}
         return self._origins[path].get((line, column), line)
+
+
+def _rendered(message: str) -> str:
+    """Print a struct that the engine's message shows as the tuple that it is."""
+    start = message.index(_SPECIAL)
+    depth = 0
+    for token in TOKEN.finditer(message, start):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if depth == 0:
+            return message[:start] + render(message[start : token.end()]) + message[token.end() :]
+    return message
 
 
 def nearest(name: str, candidates: list[str]) -> str:

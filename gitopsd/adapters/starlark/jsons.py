@@ -13,7 +13,7 @@ __all__ = ["decode", "encode", "indent"]
 _DEPTH = 800
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z")
 _ESCAPES = {
-    '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "<": "\\u003c", ">": "\\u003e", "&": "\\u0026",
+    '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "<": "\\u003c", ">": "\\u003e", "&": "\\u0026",
     "\u2028": "\\u2028", "\u2029": "\\u2029",
 }  # fmt: skip
 _TO_ESCAPE = re.compile('["\\\\<>&\\x00-\\x1f\\u2028\\u2029\\ud800-\\udfff]')
@@ -123,11 +123,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _float(value: float) -> str:
-    """Go's %g of the shortest digits that give the number back: an exponent below -4 or from 21 digits on."""
+    """Go's %g of the shortest digits that give the number back: an exponent below 1e-4 and from 1e6 on."""
     if value != value or value in (float("inf"), float("-inf")):
         name = "nan" if value != value else ("+inf" if value > 0 else "-inf")
         raise HostError(f"cannot encode non-finite float {name}")
-    mantissa, _, exponent = f"{value:e}".partition("e")
     digits = repr(abs(value)).lower()
     mantissa, _, power = digits.partition("e")
     whole, _, fraction = mantissa.partition(".")
@@ -138,7 +137,7 @@ def _float(value: float) -> str:
     sign = "-" if str(value).startswith("-") else ""
     if value == 0:
         return sign + "0"
-    if scale < -4 or scale >= max(len(significant), 21 if len(significant) > 21 else len(significant), 1):
+    if scale < -4 or scale >= 6:
         return _scientific(sign, significant, scale)
     if scale < 0:
         return f"{sign}0.{'0' * (-scale - 1)}{significant}"

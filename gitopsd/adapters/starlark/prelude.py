@@ -40,8 +40,8 @@ def ƶi{name}(a, b):
 """
 _REFUSING = """
 def ƶ{name}(*a, **k):
-    if a and ƶ_special(a[0]):
-        ƶ_fail("{message}" % a[0][1])
+    if a and ƶ_type(a[0]) in ("tuple", "function") and ƶ_name(a[0]) != ƶ_type(a[0]):
+        ƶ_fail("{message}" % ƶ_name(a[0]))
     return ƶ_{name}(*a, **k)
 """
 _TYPE = """
