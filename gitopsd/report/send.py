@@ -238,7 +238,7 @@ class _Delivery:
             chat.reply(report_, posted)
             return posted
         remote_id = chat.post(report_, posted)
-        if not posted:
+        if remote_id != posted:
             self._store.mark_sent(message, remote_id)
         return remote_id
 
