@@ -31,9 +31,10 @@ class Trees(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """What ``upload_files`` names: the locator (or URL) as a plan shows it, the content digest, and the words of the
-    texts in it, up to a limit."""
+    """What ``upload_files`` names: its locator (or URL), where to read it again (``git <url> <commit> <path>`` or
+    ``download <url>``), the content digest, and the words of the texts in it, up to a limit."""
 
+    locator: str
     source: str
     content: str
     words: frozenset[str] = frozenset()
@@ -72,7 +73,7 @@ class Sources:
             if locator not in self._content_by_url:
                 self.missing[locator] = Missing(locator=locator, url=locator)
                 raise MissingSource(f"{shown(locator)} was not downloaded yet", locator=locator)
-            return Upload(source=locator, content=self._content_by_url[locator])
+            return Upload(locator=locator, source=f"download {locator}", content=self._content_by_url[locator])
         place = self._resolved(locator, calling_file)
         url, commit = self._commit(place)
         try:
@@ -82,7 +83,8 @@ class Sources:
         if not files:
             raise HostError(f"cannot upload {shown(locator)}: there are no files in it")
         content = content_digest((item.path, item.mode, item.content) for item in files)
-        return Upload(source=str(place), content=content, words=_words(files))
+        source = f"git {url} {commit} {place.path}"
+        return Upload(locator=str(place), source=source, content=content, words=_words(files))
 
     def display(self, path: str) -> str:
         """The file of a position as people know it: within the package's own repository its path there."""

@@ -17,7 +17,7 @@ from gitopsd.model.values import Frozen, describe_text
 
 def _upload_files(recorder: Recorder, given: Fields) -> str:
     upload = recorder.sources.upload(given.plain("src"), recorder.calling_file)
-    name = given.plain("name") or recorder.unique_name(f"{slug(upload.source)}-{digest(upload.source)[:6]}")
+    name = given.plain("name") or recorder.unique_name(f"{slug(upload.locator)}-{digest(upload.locator)[:6]}")
     made = recorder.named_id("artifact", name)
     recorder.words_by_id[made] = upload.words
     recorder.add(made, UploadFiles(name=name, source=upload.source, content=upload.content))

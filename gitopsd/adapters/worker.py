@@ -1,0 +1,204 @@
+"""The port ``Evaluator``: every call in a fresh, limited process of its own.
+
+A worker is a Python in isolated mode with an empty environment, a session of its own, no descriptor of the daemon but
+its pipes, and limits that it sets on itself before it reads what a package author wrote (``daemon/evaluator.py``).
+The wall clock and the size of the answer are watched from here. What passes a limit, or crashes, ends its worker and
+is UserError EVALUATION_LIMIT, which says which limit it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import gitopsd
+from gitopsd import ports
+from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.model import codec
+from gitopsd.model.plan import Evaluation
+from gitopsd.model.values import Frozen, Json, freeze, thaw
+from gitopsd.ports import EvaluationRequest, YamlDocument
+
+codec.register(ports)
+
+_BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from gitopsd.daemon.evaluator import main; main()"
+_MIB = 1024 * 1024
+_LONGEST_COMPLAINT = 64 * 1024
+_OUT_OF_MEMORY = (b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """What one worker may use. ``memory`` is data memory in bytes, ``cpu`` and ``wall`` are seconds, ``answer`` is
+    the size of its answer in bytes."""
+
+    memory: int = 256 * _MIB
+    cpu: int = 20
+    wall: float = 30.0
+    answer: int = 64 * _MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Limits of evaluations, and of the small calls (templates, jq, YAML). ``cache`` is a folder for lowered sources;
+    empty: none is kept."""
+
+    evaluation: WorkerLimits = WorkerLimits()
+    small: WorkerLimits = WorkerLimits(cpu=10, wall=15.0)
+    cache: str = ""
+
+
+class WorkerEvaluator:
+    """Implements :class:`gitopsd.ports.Evaluator`; may be called from many threads at once."""
+
+    def __init__(self, settings: WorkerSettings | None = None) -> None:
+        self._settings = settings or WorkerSettings()
+
+    def evaluate(self, request: EvaluationRequest) -> Evaluation:
+        """The package's plan, or its problems, or what it still needs."""
+        payload = {"request": codec.encode(request), "cache": self._settings.cache}
+        answer = _call("evaluate", payload, self._settings.evaluation, f"the package {request.package.locator}")
+        found: Evaluation = codec.decode(answer)
+        return found
+
+    def render(self, files: Mapping[str, tuple[str, Json]]) -> dict[str, bytes]:
+        """Go templates by path, each with its text and data."""
+        payload = {path: [text, json.dumps(thaw(data), ensure_ascii=False)] for path, (text, data) in files.items()}
+        answer = _call("render", payload, self._settings.small, f"the template {', '.join(sorted(files))}")
+        return {path: base64.b64decode(content) for path, content in answer.items()}
+
+    def extract(self, program: str, document: Json) -> tuple[Json, ...]:
+        """The results of a jq program over a document."""
+        payload = {"program": program, "document": json.dumps(thaw(document), ensure_ascii=False)}
+        answer = _call("extract", payload, self._settings.small, f"the jq program {program[:200]!r}")
+        return tuple(freeze(item) for item in answer)
+
+    def load_yaml(self, text: bytes, origin: str) -> YamlDocument:
+        """A YAML (or JSON) text as data, with the line and column of each value. UserError CONFIG_INVALID, with the
+        position, for what is no YAML."""
+        payload = {"text": base64.b64encode(text).decode(), "origin": origin}
+        answer = _call("load_yaml", payload, self._settings.small, origin)
+        return YamlDocument(
+            data=freeze(answer["data"]),
+            marks=Frozen({path: (line, column) for path, (line, column) in answer["marks"].items()}),
+            duplicates=tuple(answer["duplicates"]),
+        )
+
+
+def _call(call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:
+    """The answer of a fresh worker. Raises what the worker reports, and UserError EVALUATION_LIMIT."""
+    head = {"call": call, "memory": limits.memory, "cpu": limits.cpu}
+    text = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    end = time.monotonic() + limits.wall
+    with os.fdopen(os.memfd_create("request"), "w+b") as request:
+        request.write(text)
+        request.seek(0)
+        worker = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *_search_path()],
+            stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"GOGC": "400"} if call == "evaluate"
+            else {}, cwd="/", start_new_session=True,
+        )  # fmt: skip
+    with worker:
+        try:
+            answer, complaint = _listen(worker, end, limits.answer)
+            worker.wait(max(end - time.monotonic(), 0.1))
+        except (_OverError, subprocess.TimeoutExpired) as over:
+            worker.kill()
+            unit = over.limit if isinstance(over, _OverError) else "time"
+            raise _exceeded(what, unit, limits) from None
+        except BaseException:
+            worker.kill()
+            raise
+    return _read(answer, complaint, worker.returncode, what, limits)
+
+
+def _search_path() -> list[str]:
+    """Where a worker finds gitopsd and its libraries: what this process uses, but never the current folder."""
+    root = str(Path(gitopsd.__file__).parent.parent)
+    here = str(Path.cwd())
+    return [root, *(item for item in sys.path if item.startswith("/") and item not in (root, here))]
+
+
+class _OverError(Exception):
+    """A limit that is watched from here was passed: ``time`` or ``answer``."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+def _listen(worker: subprocess.Popen[bytes], end: float, limit: int) -> tuple[bytes, bytes]:
+    """What a worker writes to its two pipes until it closes them; of complaints only the beginning is kept."""
+    kept: dict[str, bytearray] = {"answer": bytearray(), "complaint": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for name, pipe in (("answer", worker.stdout), ("complaint", worker.stderr)):
+            selector.register(_present(pipe), selectors.EVENT_READ, name)
+        while selector.get_map():
+            if (left := end - time.monotonic()) <= 0:
+                raise _OverError("time")
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, 256 * 1024)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.data == "answer" or len(kept["complaint"]) < _LONGEST_COMPLAINT:
+                    kept[key.data] += data
+            if len(kept["answer"]) > limit:
+                raise _OverError("answer")
+    return bytes(kept["answer"]), bytes(kept["complaint"])
+
+
+def _present(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise RuntimeError("a worker has no pipe")
+    return pipe
+
+
+def _read(answer: bytes, complaint: bytes, status: int, what: str, limits: WorkerLimits) -> Any:
+    """What a finished worker said. A worker that ended without an answer was ended by a limit, or crashed."""
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise _exceeded(what, "time", limits)
+    if not answer or status != 0:
+        memory = any(mark in complaint for mark in _OUT_OF_MEMORY)
+        raise _exceeded(what, "memory" if memory else "crash", limits)
+    said = json.loads(answer.decode("utf-8", "surrogatepass"))
+    if "ok" in said:
+        return said["ok"]
+    if "limit" in said:
+        raise _exceeded(what, said["limit"], limits)
+    if "bug" in said:
+        raise RuntimeError(f"the evaluation worker failed: {said['bug']}")
+    error = said["error"]
+    kind = StepError if error.pop("kind") == "step" else UserError
+    raise kind(Reason(error.pop("reason")), error.pop("message"), **error)
+
+
+def _exceeded(what: str, limit: str, limits: WorkerLimits) -> UserError:
+    told, hint = {
+        "memory": (
+            f"used more than {limits.memory // _MIB} MiB of memory",
+            "look for a list or text that grows without end; the operator can raise the limit",
+        ),
+        "time": (
+            f"ran longer than {limits.cpu} s of CPU time or {limits.wall:g} s in all",
+            "look for a loop that takes too long; the operator can raise the limit",
+        ),
+        "answer": (
+            f"gave more than {limits.answer // _MIB} MiB of result",
+            "look for texts or lists that are far too long; the operator can raise the limit",
+        ),
+        "crash": (
+            "crashed the process that evaluated it",
+            "look for values that hold themselves or nest very deeply",
+        ),
+    }[limit]  # fmt: skip
+    return UserError(Reason.EVALUATION_LIMIT, f"{what} {told}; the evaluation was ended", hint=hint)

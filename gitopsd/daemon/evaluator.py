@@ -1,0 +1,182 @@
+"""The worker's entry, and the second, small composition root: one call, then it ends.
+
+It reads one JSON object from its input (the call, its limits, the payload), limits itself, and writes one JSON object:
+``ok`` with the answer, ``error`` with a reason, ``limit``, or ``bug``. Each call imports only what it needs, so that a
+worker starts in tens of milliseconds; the model is not even loaded for templates, jq and YAML.
+"""
+
+from __future__ import annotations
+
+import gc
+
+gc.disable()  # a worker is short-lived: collections while it imports are half of its start
+
+import json  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+from collections.abc import Callable, Mapping  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+if TYPE_CHECKING:
+    from gitopsd.evaluate.engine import Engine, Host
+    from gitopsd.ports import TreeFile
+
+_LARGEST_FILE = 16 * 1024 * 1024
+_OPEN_FILES = 256
+_SET_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
+_SPARE = 64 * 1024
+
+
+def main() -> None:
+    """Answers the one call on standard input and ends the process, without any clean-up."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    with open(0, "rb", closefd=True) as requests:
+        asked = json.loads(requests.read().decode("utf-8", "surrogatepass"))
+    _limit(asked)
+    spare = bytearray(_SPARE)
+    try:
+        said: dict[str, Any] = _answer(asked)
+    except MemoryError:
+        del spare
+        said = {"limit": "memory"}
+    _write(answers, json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    os._exit(0)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _limit(asked: Mapping[str, Any]) -> None:
+    """Sets every limit of this process. No limit on processes for an evaluation: Go starts threads as it needs them,
+    and the system counts those of all processes of the same user."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"] + 1))
+    resource.setrlimit(resource.RLIMIT_DATA, (asked["memory"], asked["memory"]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    if asked["call"] != "evaluate":
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
+def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
+    calls: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "evaluate": _evaluate, "render": _render, "extract": _extract, "load_yaml": _load_yaml,
+    }  # fmt: skip
+    from gitopsd.errors import GitopsdError, StepError
+
+    try:
+        return {"ok": calls[asked["call"]](asked["payload"])}
+    except GitopsdError as error:
+        kind = "step" if isinstance(error, StepError) else "user"
+        said = {"kind": kind, "reason": error.reason.value, "message": error.message}
+        return {"error": {**said, "position": error.position, "hint": error.hint}}
+    except RecursionError:
+        return {"limit": "crash"}
+    except MemoryError:
+        raise
+    except Exception as error:  # what is no error of the author is a bug, and told as one
+        return {"bug": _told(error)}
+
+
+def _told(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""  # noqa: PTH119
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _evaluate(payload: Mapping[str, Any]) -> Any:
+    from pathlib import Path
+
+    from gitopsd import ports
+    from gitopsd.adapters.starlark.engine import StarlarkEngine
+    from gitopsd.evaluate import evaluate
+    from gitopsd.model import codec
+
+    codec.register(ports)
+    request: ports.EvaluationRequest = codec.decode(payload["request"])
+
+    def engine(host: Host) -> Engine:
+        return StarlarkEngine(host, cache=Path(payload["cache"]) if payload["cache"] else None)
+
+    return codec.encode(evaluate(request, engine, _Mirrors(request.mirrors)))
+
+
+class _Mirrors:
+    """The commits in local mirrors, for the stage."""
+
+    def __init__(self, folder_by_url: Mapping[str, str]) -> None:
+        self._folder_by_url = folder_by_url
+        self._readers: dict[tuple[str, str], Any] = {}
+
+    def read(self, url: str, commit: str, path: str) -> bytes:
+        """The content of one file."""
+        content: bytes = self._reader(url, commit).read(path)
+        return content
+
+    def files(self, url: str, commit: str, path: str) -> tuple[TreeFile, ...]:
+        """The files below a folder, or the one file."""
+        return tuple(self._reader(url, commit).files(path))
+
+    def _reader(self, url: str, commit: str) -> Any:
+        from gitopsd.adapters.git.reader import TreeReader
+        from gitopsd.errors import Reason, UserError
+
+        if (url, commit) not in self._readers:
+            if url not in self._folder_by_url:
+                raise UserError(Reason.SOURCE_UNREACHABLE, f"there is no mirror of {url}")
+            self._readers[url, commit] = TreeReader(self._folder_by_url[url], commit)
+        return self._readers[url, commit]
+
+
+def _render(payload: Mapping[str, Any]) -> dict[str, str]:
+    import base64
+
+    from gitopsd.adapters.gotemplate import TemplateError, render_bytes
+    from gitopsd.errors import Reason, StepError
+
+    rendered = {}
+    for path, (text, data) in payload.items():
+        try:
+            content = render_bytes(text, data, name=path)
+        except TemplateError as error:
+            message = f"the template of {path!r} failed: {error}"
+            raise StepError(Reason.TEMPLATE_FAILED, message, hint="see gitopsd docs templates") from None
+        rendered[path] = base64.b64encode(content).decode()
+    return rendered
+
+
+def _extract(payload: Mapping[str, Any]) -> list[Any]:
+    import jq
+
+    from gitopsd.errors import Reason, StepError
+
+    try:
+        found: list[Any] = jq.compile(payload["program"]).input_text(payload["document"]).all()
+    except ValueError as error:
+        message = f"the jq program {payload['program'][:200]!r} failed: {str(error)[:500]}"
+        raise StepError(Reason.EXTRACT_FAILED, message) from None
+    return found
+
+
+def _load_yaml(payload: Mapping[str, Any]) -> dict[str, Any]:
+    import base64
+
+    from gitopsd.adapters.yamltext import load
+
+    return load(base64.b64decode(payload["text"]), payload["origin"])
+
+
+if __name__ == "__main__":
+    main()
