@@ -99,7 +99,7 @@ class HostError(Exception):
     """The host refuses a call: the message says what was wrong; the engine adds the author's file and line."""
 
 
-class MissingSource(HostError):  # noqa: N818 - it is an outcome, not a mistake of the author
+class MissingSource(HostError):
     """The repository of a locator is not on this machine yet: fetch it and evaluate again."""
 
     def __init__(self, message: str, *, locator: str) -> None:
@@ -107,7 +107,7 @@ class MissingSource(HostError):  # noqa: N818 - it is an outcome, not a mistake 
         self.locator = locator
 
 
-class StarlarkProblem(Exception):  # noqa: N818 - shown to people as a problem of their package
+class StarlarkProblem(Exception):
     """An evaluation failed. `file` and `line` are the innermost author's frame; `stack` is outermost first."""
 
     def __init__(

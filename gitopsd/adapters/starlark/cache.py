@@ -17,9 +17,10 @@ __all__ = ["LoweredSources"]
 class LoweredSources:
     """Lowers files for one set of plan methods, and keeps the results in `directory` (mode 0700) if one is given."""
 
-    def __init__(self, directory: Path | None, *, plan_methods: frozenset[str]) -> None:
+    def __init__(self, directory: Path | None, *, plan_methods: frozenset[str], careful: bool = False) -> None:
         self.plan_methods = plan_methods
-        self._directory = directory
+        self.careful = careful
+        self._directory = None if careful else directory
         self._scheme = f"{VERSION}\n{','.join(sorted(plan_methods))}\n"
         if directory is not None:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -27,7 +28,7 @@ class LoweredSources:
     def lowered(self, path: str, source: str) -> Lowered:
         """Give the lowered form of a file. Raises Unlowerable."""
         if self._directory is None:
-            return lower(source, path=path, plan_methods=self.plan_methods)
+            return lower(source, path=path, plan_methods=self.plan_methods, careful=self.careful)
         key = hashlib.sha256(f"{self._scheme}{path}\n".encode() + source.encode()).hexdigest()
         entry = self._directory / f"{key}.json"
         found = _read(entry)

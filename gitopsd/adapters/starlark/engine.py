@@ -6,7 +6,7 @@ each of these ends the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkPr
 
 __all__ = ["StarlarkEngine"]
 
+_CALL_OF_TUPLE = "invalid call of non-function (tuple)"
+
 
 class StarlarkEngine:
     """Evaluates one package. `cache` is a directory for lowered sources (made with mode 0700)."""
@@ -28,18 +30,31 @@ class StarlarkEngine:
     def __init__(self, host: Host, *, cache: Path | None = None) -> None:
         self._host = host
         self._cache = cache
-        self._callbacks = Callbacks(host)
 
     def run(self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None) -> StarlarkValue:
         """Run the entry function with decoded JSON arguments and give its result.
 
         Raises StarlarkProblem for every fault of the package, MissingSource when a repository must be fetched first.
         """
+        try:
+            return self._evaluate(entry, arguments, careful=False)
+        except StarlarkProblem as problem:
+            if problem.message != _CALL_OF_TUPLE:
+                raise
+        self._host.reset()
+        return self._evaluate(entry, arguments, careful=True)
+
+    def _evaluate(
+        self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None, *, careful: bool
+    ) -> StarlarkValue:
+        """Evaluate once, from the beginning. `careful` finds out what kind of value was called like a function."""
+        self._callbacks = Callbacks(self._host)
         star = self._start(entry.file.path)
+        methods = frozenset(self._host.plan_methods)
         modules = Modules(
             star,
             self._host,
-            lowered=LoweredSources(self._cache, plan_methods=frozenset(self._host.plan_methods)),
+            lowered=LoweredSources(self._cache, plan_methods=methods, careful=careful),
             builtins=builtin_names(self._host.type_names),
             callbacks=self._callbacks,
         )
@@ -115,6 +130,3 @@ def _as_struct(value: StarlarkValue) -> StarlarkValue:
     if not isinstance(value, dict):
         return value
     return StructValue(type_name="struct", fields={name: _as_struct(value[name]) for name in sorted(value)})
-
-
-Callback = Callable[..., Any]

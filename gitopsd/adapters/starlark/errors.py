@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import starlark_go.errors
 
+from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.crossing import TOKEN
 from gitopsd.adapters.starlark.lowering import MARK, Unlowerable, origins
 from gitopsd.adapters.starlark.prelude import FILE
@@ -32,11 +33,11 @@ class Translator:
         self,
         sources: Mapping[str, str],
         *,
-        plan_methods: frozenset[str],
+        lowered: LoweredSources,
         attributes: Callable[[str], list[str]],
     ) -> None:
         self._sources = sources
-        self._plan_methods = plan_methods
+        self._lowered = lowered
         self._attributes = attributes
         self._origins: dict[str, dict[tuple[int, int], int]] = {}
 
@@ -94,7 +95,12 @@ class Translator:
     def _line(self, path: str, line: int, column: int) -> int:
         if path not in self._origins:
             try:
-                self._origins[path] = origins(self._sources[path], path=path, plan_methods=self._plan_methods)
+                self._origins[path] = origins(
+                    self._sources[path],
+                    path=path,
+                    plan_methods=self._lowered.plan_methods,
+                    careful=self._lowered.careful,
+                )
             except (KeyError, Unlowerable):
                 self._origins[path] = {}
         return self._origins[path].get((line, column), line)

@@ -1,4 +1,4 @@
-"""The expressions of a module, lowered: attributes, operators, indexes and iteration become calls of the prelude's helpers.
+"""Lower expressions: attributes, operators, indexes and iteration become calls of the prelude's helpers.
 
 One pass over the tokens with a stack of brackets; in each, operators wait by precedence for their right operand.
 Keywords such as `and` or `if` only end what waits. Lines stay; the author's columns are found again by `Edits`.
@@ -46,6 +46,7 @@ class Lowered:
     """A lowered module and what the loader must know about it without reading it again."""
 
     text: str
+    """The source, of the same lines, for the prelude's helpers."""
     names: tuple[str, ...]
     """Every name that the source mentions, attributes left out."""
     exports: tuple[str, ...]
@@ -64,6 +65,7 @@ class Expressions:
         self.edits = Edits(gaps, self.tokens)
         self.path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
         self.plan_methods = plan_methods
+        self.careful = False
         self.stack = [Frame(frames.STATEMENT, 0, 0)]
         self.frame = self.stack[0]
         self.index = 0
@@ -163,6 +165,9 @@ class Expressions:
             self.push(frames.GROUP, at, at)
             return
         self.push(frames.CALL, at, start)
+        if self.careful:
+            self.edits.open(start, f"{MARK}callee(", at)
+            self.edits.close(self.previous, ")")
         callee = self.tokens[start]
         if start == self.previous and (callee in _CHECKED_CALLS or callee == "import_module"):
             self.frame.first = callee
@@ -269,11 +274,18 @@ class Expressions:
         self.reduce(level + (level == _COMPARISON))
         if level == _COMPARISON and frame.pending and frame.pending[-1].precedence == _COMPARISON:
             raise Unlowerable("chained comparison")
+        if token == "+" and self.are_bytes(frame.current, at):
+            helper = ""  # the compiler joins literals; at run time bytes cannot be added
         if helper:
             self.edits.open(frame.current, f"{MARK}{helper}(", at)
             self.edits.out[at] = ","
         frame.pending.append(Pending(level, frame.current, bool(helper)))
         frame.current = -1
+
+    def are_bytes(self, left: int, at: int) -> bool:
+        """Tell whether both sides of an operator are bytes literals."""
+        sides = (self.tokens[left], self.tokens[self.following(at)])
+        return all(side[:1] in ("b", "r") and side[-1] in "\"'" and "b" in side[:2] for side in sides)
 
     def prefix(self, at: int) -> None:
         """A sign before its operand, or `*` and `**` before an argument or a parameter."""

@@ -20,16 +20,21 @@ from gitopsd.adapters.starlark.scanner import NEWLINES, is_name, is_number, is_s
 __all__ = ["MARK", "VERSION", "Lowered", "Unlowerable", "lower", "origins"]
 
 
-def lower(source: str, *, path: str, plan_methods: frozenset[str]) -> Lowered:
-    """Lower one file; `path` is baked into plan calls, imports and file reads. Raises Unlowerable."""
+def lower(source: str, *, path: str, plan_methods: frozenset[str], careful: bool = False) -> Lowered:
+    """Lower one file; `path` is baked into plan calls, imports and file reads. Raises Unlowerable.
+
+    `careful` checks the callee of every call too: that only makes the text of one error better.
+    """
     work = Lowering(source, path, plan_methods)
+    work.careful = careful
     work.walk()
     return work.result()
 
 
-def origins(source: str, *, path: str, plan_methods: frozenset[str]) -> dict[tuple[int, int], int]:
+def origins(source: str, *, path: str, plan_methods: frozenset[str], careful: bool = False) -> dict[tuple[int, int], int]:
     """Lower again and map (line, column) of each helper's parenthesis to the author's line. Raises Unlowerable."""
     work = Lowering(source, path, plan_methods)
+    work.careful = careful
     work.walk()
     work.result()
     return work.edits.origins()

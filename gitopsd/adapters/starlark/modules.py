@@ -61,9 +61,7 @@ class Modules:
         self.units: dict[str, Lowered] = {}
         self.numbers: dict[str, int] = {}
         self.failed: dict[str, StarlarkProblem] = {}
-        self.translator = Translator(
-            self.sources, plan_methods=lowered.plan_methods, attributes=self._attribute_names
-        )
+        self.translator = Translator(self.sources, lowered=lowered, attributes=self._attribute_names)
 
     def _attribute_names(self, example: str) -> list[str]:
         return list(self._star.eval(f"{MARK}_dir({example})"))
