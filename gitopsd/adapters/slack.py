@@ -8,6 +8,7 @@ its ``Retry-After``; the outbox waits, nothing sleeps here.
 from __future__ import annotations
 
 import http.client
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ _SIGNS = {
     ReportState.ERROR: ":rotating_light:",
     ReportState.SUPERSEDED: ":fast_forward:",
 }
+_SILENT = logging.Logger("slack", logging.CRITICAL)
+"""The library logs answers as they came; what they mean is said by the errors raised here."""
+
 _MESSAGE_ID = re.compile(r"^[A-Z0-9]{1,32}/\d{1,16}\.\d{1,16}$")
+_CODE = re.compile(r"^[a-z][a-z_]{0,79}$")
 _TRANSIENT = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
 _HINTS = {
@@ -100,7 +105,11 @@ class Slack:
     def _call(self, method: str, arguments: dict[str, Any]) -> SlackResponse:
         token = self._settings.token()
         client = WebClient(
-            token=token, base_url=self._settings.base_url, timeout=self._settings.timeout, retry_handlers=[]
+            token=token,
+            base_url=self._settings.base_url,
+            timeout=self._settings.timeout,
+            retry_handlers=[],
+            logger=_SILENT,
         )
         try:
             return client.api_call(method, json=arguments)
@@ -121,7 +130,7 @@ def _refusal(method: str, response: object, token: str) -> GitopsdError:
     status = getattr(response, "status_code", 0)
     data = getattr(response, "data", None)
     code = data.get("error") if isinstance(data, dict) else None
-    code = one_line(Redactor([token]).text(code), limit=80) if isinstance(code, str) else ""
+    code = Redactor([token]).text(code) if isinstance(code, str) and _CODE.match(code) else ""
     text = f"Slack answered {method} with {code or status or 'something unexpected'}"
     headers = {str(key).lower(): value for key, value in (getattr(response, "headers", None) or {}).items()}
     asked = str(headers.get("retry-after", ""))

@@ -60,7 +60,7 @@ class LoopbackServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Conversation)
         self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     @property
@@ -265,10 +265,9 @@ def _body_problem(api: _Api, body: object) -> Answer | None:
     known = {"state", "description", "target_url", api.context, *api.extra}
     if set(body) - known:
         return Answer(status=422, data={"message": f"unknown fields {sorted(set(body) - known)}"})
+    invalid = 400 if api.name == "gitlab" else 422
     if body.get("state") not in api.states:
-        return Answer(
-            status=422 if api.name != "gitlab" else 400, data={"message": "state does not have a valid value"}
-        )
+        return Answer(status=invalid, data={"message": "state does not have a valid value"})
     if len(body.get("description", "")) > api.description:
         message = f"description is too long (maximum is {api.description} characters)"
         return Answer(status=invalid, data={"message": message})

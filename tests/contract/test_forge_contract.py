@@ -51,8 +51,10 @@ def make_report(server: ForgeServer, state: ReportState = ReportState.SUCCESS, l
     return Report(key="k", environment="dev", commit=commit, state=state, line=line)
 
 
-def fails(kind: ForgeKind, server: ForgeServer, report: Report | None = None, **options: object) -> GitopsdError:
-    forge = open_forge(settings_for(kind, server, **options))  # type: ignore[arg-type]
+def fails(
+    kind: ForgeKind, server: ForgeServer, report: Report | None = None, *, token: str = TOKEN, timeout: float = 5.0
+) -> GitopsdError:
+    forge = open_forge(settings_for(kind, server, token=token, timeout=timeout))
     with pytest.raises(GitopsdError) as caught:
         forge.set_status(report or make_report(server), context=CONTEXT)
     assert caught.value.reason is Reason.REPORT_FAILED
@@ -213,7 +215,7 @@ def test_what_is_no_commit_id_never_becomes_a_path(kind: ForgeKind, server: Forg
 
 
 def test_githubs_cap_of_statuses_is_a_refusal(server: ForgeServer) -> None:
-    server.MOST = 2  # type: ignore[misc]
+    server.MOST = 2
     forge = open_forge(settings_for(ForgeKind.GITHUB, server))
     for _ in range(2):
         forge.set_status(make_report(server), context=CONTEXT)
