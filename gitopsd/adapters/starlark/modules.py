@@ -94,7 +94,7 @@ class Modules:
             self._execute(path, unit, asked=asked)
         except StarlarkProblem as problem:
             self.failed[path] = problem
-        except _Deferred:
+        except (_Deferred, MissingSource):
             if asked:
                 raise
         finally:
