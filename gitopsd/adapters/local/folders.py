@@ -1,0 +1,168 @@
+"""Where things lie below the state folder, and how files are written there.
+
+::
+
+    addresses.json                 addresses and user ids in use, of all enclaves
+    enclaves/<enclave>/            mode 0700, files 0600
+        enclave.json  hosts
+        record/                    see ``record.py``
+        services/<service>/        workload.json; run/ with what its shim writes; scratch/<incarnation>/
+        volumes/<key>/             identity, data/
+        artifacts/<digest>/        files as they are mounted
+        keyed/<sha256 of key>/     executions and tasks, with their results
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def folder_name(name: str) -> str:
+    """A name as one path component that no other name gets; long or odd names become a digest."""
+    if _PLAIN.fullmatch(name):
+        return name
+    quoted = quote(name, safe="")
+    if len(quoted) <= 120 and not quoted.startswith("."):
+        return quoted
+    return "%" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Paths below a state folder, which must be absolute and free of symbolic links."""
+
+    state: Path
+
+    @property
+    def enclaves(self) -> Path:
+        return self.state / "enclaves"
+
+    def enclave(self, enclave: str) -> Path:
+        return self.enclaves / folder_name(enclave)
+
+    def head(self, enclave: str) -> Path:
+        """The file whose presence makes an enclave exist."""
+        return self.enclave(enclave) / "enclave.json"
+
+    def hosts(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "hosts"
+
+    def services(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "services"
+
+    def service(self, enclave: str, service: str) -> Path:
+        return self.services(enclave) / folder_name(service)
+
+    def volumes(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "volumes"
+
+    def volume(self, enclave: str, key: str) -> Path:
+        return self.volumes(enclave) / folder_name(key)
+
+    def artifacts(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "artifacts"
+
+    def keyed(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "keyed"
+
+    def record(self, enclave: str) -> Path:
+        return self.enclave(enclave) / "record"
+
+
+def make_folder(path: Path) -> Path:
+    """Makes a folder and its parents, mode 0700."""
+    if not path.is_dir():
+        for parent in reversed((path, *path.parents)):
+            with contextlib.suppress(FileExistsError):
+                parent.mkdir(mode=0o700)
+    return path
+
+
+def sync_folder(path: Path) -> None:
+    """Makes a rename inside a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replaces a file as a whole, mode 0600; ``durable`` waits until the disk has it."""
+    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, data: object, *, durable: bool = False) -> None:
+    """Replaces a file with JSON, see :func:`write_file`."""
+    write_file(path, json.dumps(data, indent=1, sort_keys=True).encode(), durable=durable)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object of a file; empty when there is none or it is torn or no object."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock file ``path`` against every other thread and process of this machine."""
+    make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Deletes a file or a folder with everything below it, also folders that lack permissions (the kernel leaves
+    such behind in overlays). Nothing there is fine; symbolic links are not followed."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+
+    def again(function: Callable[..., Any], name: str, _error: Any) -> None:
+        parent = os.path.dirname(name)  # noqa: PTH120
+        for item in (parent, name):
+            with contextlib.suppress(OSError):
+                if stat.S_ISDIR(os.lstat(item).st_mode):
+                    os.chmod(item, 0o700)  # noqa: PTH101
+        if function in (os.rmdir, os.unlink):
+            with contextlib.suppress(FileNotFoundError):
+                function(name)
+        else:
+            shutil.rmtree(name, ignore_errors=True)
+
+    shutil.rmtree(path, onerror=again)
