@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gitopsd.adapters.gotemplate import TemplateError, render_bytes
+from gitopsd.adapters.gotemplate import TemplateError, render, render_bytes
 
 CORPUS = Path(__file__).with_name("gotemplate.jsonl")
 
@@ -83,3 +83,68 @@ def test_the_table_of_known_differences_names_only_cases_that_differ() -> None:
 def test_the_corpus_is_whole() -> None:
     assert sum(map(len, CASES.values())) == 1948
     assert len(CASES) == 27
+
+
+@pytest.mark.parametrize(
+    ("length", "capacity"),
+    [(0, 0), (1, 1), (3, 4), (5, 8), (17, 32), (33, 71), (600, 1023), (1536, 2560), (3691, 5120), (11281, 14336)],
+)
+def test_a_list_can_be_widened_to_the_capacity_that_go_gives_it(length: int, capacity: int) -> None:
+    data = json.dumps({"l": [1] * length})
+    assert render(f"{{{{len (slice .l 0 {capacity})}}}}", data) == str(capacity)
+    with pytest.raises(TemplateError, match=f"index out of range: {capacity + 1}"):
+        render(f"{{{{len (slice .l 0 {capacity + 1})}}}}", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "fault"),
+    [
+        ("", 1, "expected a JSON value"),
+        ('{"a": 1,\n "b" 2}', 2, "expected a colon"),
+        ('{"a": 1,\n}', 2, "expected a key"),
+        ("[1 2]", 1, "expected a comma"),
+        ("[1,\n\n]", 3, "expected a JSON value"),
+        ("1 1", 1, "unexpected text after"),
+        ("nul", 1, "expected null"),
+        ("NaN", 1, "expected a JSON value"),
+        ("01", 1, "unexpected text after"),
+        ("1e400", 1, "beyond the float64 range"),
+        ('"a\nb"', 1, "a string does not end"),
+        (r'"\q"', 1, "escape"),
+        ("[" * 10_001, 1, "exceeded max depth"),
+    ],
+)
+def test_data_that_is_not_json_is_refused_with_its_line(data: str, line: int, fault: str) -> None:
+    with pytest.raises(TemplateError, match=fault) as caught:
+        render("{{.}}", data)
+    assert (caught.value.phase, caught.value.line) == ("data", line)
+
+
+def test_a_parse_error_comes_before_an_error_in_the_data() -> None:
+    with pytest.raises(TemplateError) as caught:
+        render("{{", "not json")
+    assert caught.value.phase == "parse"
+
+
+def test_messages_name_the_template_and_the_definition_that_executes() -> None:
+    with pytest.raises(TemplateError) as caught:
+        render('a\n{{define "part"}}é{{.x.y}}{{end}}{{template "part" .}}', '{"x": 1}', name="node.toml")
+    assert str(caught.value) == (
+        'template: node.toml:2:23: executing "part" at <.x.y>: can\'t evaluate field y in type interface {}'
+    )
+    assert (caught.value.line, caught.value.column, caught.value.context) == (2, 23, ".x.y")
+
+
+def test_bytes_that_are_not_utf8_are_kept_as_bytes_and_replaced_in_text() -> None:
+    assert render_bytes('{{slice "é" 1}}', "null") == b"\xa9"
+    assert render('{{slice "é" 1}}', "null") == "\ufffd"
+
+
+def test_lone_surrogates_become_the_replacement_character() -> None:
+    assert render("{{.a}}\udc00{{.b}}", '{"a": "\\ud800", "b": "\ud800"}') == "\ufffd\ufffd\ufffd"
+
+
+def test_output_longer_than_the_limit_is_refused() -> None:
+    assert render("{{.}}{{.}}", '"12345"', max_output=10) == "1234512345"
+    with pytest.raises(TemplateError, match="output is longer than 9 bytes"):
+        render("{{.}}{{.}}", '"12345"', max_output=9)

@@ -18,7 +18,7 @@ from .functions import NAMES
 from .parser import parse
 
 MAX_OUTPUT: Final = 64 * 1024 * 1024
-MAX_STEPS: Final = 20_000_000
+MAX_STEPS: Final = 5_000_000
 
 __all__ = ["MAX_OUTPUT", "MAX_STEPS", "TemplateError", "render", "render_bytes"]
 

@@ -42,14 +42,14 @@ def _equal(first: Any, second: Any, limit: int) -> bool:
         return bool(first == second)
     if type(first) is not type(second):
         raise CallError(
-            f"non-comparable types {_shown(first, limit)}: {type_name(first)}, "
-            f"{type_name(second)}: {_shown(second, limit)}"
+            f"non-comparable types {_shown(first, b'%s', limit)}: {type_name(first)}, "
+            f"{type_name(second)}: {_shown(second, b'%v', limit)}"
         )
-    raise CallError(f"non-comparable type {_shown(second, limit)}: {type_name(second)}")
+    raise CallError(f"non-comparable type {_shown(second, b'%s', limit)}: {type_name(second)}")
 
 
-def _shown(value: Any, limit: int) -> str:
-    return readable(fmt.sprint([value], limit))
+def _shown(value: Any, directive: bytes, limit: int) -> str:
+    return readable(fmt.sprintf(directive, [value], limit))
 
 
 def not_equal(args: Sequence[Any], limit: int) -> bool:

@@ -22,9 +22,12 @@ _DIGITS = r"[0-9](?:_?[0-9])*"
 _HEX_DIGITS = r"[0-9a-fA-F](?:_?[0-9a-fA-F])*"
 _FLOAT: Final = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
 _HEX_FLOAT: Final = re.compile(
-    rf"[+-]?0[xX]_?(?:{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}"
+    rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}"
 )
-_IMAGINARY_PART: Final = re.compile(r"(.*[^eEpP])([+-].*)i", re.DOTALL)
+_COMPLEX: Final = re.compile(
+    r"([+-]?0[xX][0-9a-fA-F_.]*(?:[pP][+-]?[0-9_]*)?|.*[^eEpP])([+-].+)i",
+    re.DOTALL,
+)
 
 
 class Overflow:
@@ -67,7 +70,7 @@ def number(literal: str) -> Constant:
 
 def complex_number(literal: str) -> complex:
     """Return the value of ``real+imaginary i``. Raises LiteralError."""
-    match = _IMAGINARY_PART.fullmatch(literal)
+    match = _COMPLEX.fullmatch(literal)
     if match is None or match.group(1).endswith("i"):
         raise LiteralError("syntax error scanning complex number")
     parts = []

@@ -26,12 +26,10 @@ _LITERALS: Final[dict[str, tuple[str, Any]]] = {
 }
 _CLOSERS: Final = {"{": "}", "[": "]"}
 
-# Go's allocator rounds a list of n sixteen-byte elements up to one of these sizes, then to whole pages.
-_SIZE_CLASSES: Final = (
-    *(9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432),
-    *(19072, 20480, 21760, 24576, 27264, 28672, 32768),
-)
-_PAGE: Final = 8192
+# The capacities that a Go list of sixteen-byte elements goes through as it grows: first what the allocator's
+# small size classes leave, then a quarter more and 192 each time, rounded up to pages of 512 elements.
+_CAPACITIES: Final = (0, 1, 2, 4, 8, 16, 32, 71, 143, 303, 591, 1023, 1535)
+_PAGE: Final = 512
 
 
 def utf8(text: str) -> bytes:
@@ -44,14 +42,12 @@ def utf8(text: str) -> bytes:
 
 def capacity(length: int) -> int:
     """Return the capacity of a Go list of ``length`` elements that were appended one by one."""
-    room = 0
+    if length <= _CAPACITIES[-1]:
+        return next(each for each in _CAPACITIES if each >= length)
+    room = _CAPACITIES[-1]
     while room < length:
-        if room < 256:
-            room = room * 2 or 1
-        else:
-            size = (room + ((room + 768) >> 2)) * 16
-            fitting = next((each for each in _SIZE_CLASSES if each >= size), -(-size // _PAGE) * _PAGE)
-            room = fitting // 16
+        room += (room + 768) >> 2
+        room = -(-room // _PAGE) * _PAGE
     return room
 
 

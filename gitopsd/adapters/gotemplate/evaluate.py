@@ -14,7 +14,10 @@ from .strconv import quote_str, readable
 from .tasks import Task
 from .values import INVALID, Boxed, Number, is_true, type_name, unboxed
 
-_BYTES_PER_STEP: Final = 256
+# What a step pays for, so that steps bound time and, with the texts that they make, memory.
+_MADE_BYTES_PER_STEP: Final = 8
+_READ_BYTES_PER_STEP: Final = 64
+_VARIABLES_PER_STEP: Final = 16
 
 
 class Limits(NamedTuple):
@@ -74,16 +77,20 @@ class Evaluator:
             text = make()
         except LimitError as error:
             self.fail(scope, str(error))
-        self.charge(scope, len(text) // _BYTES_PER_STEP)
+        self.charge(scope, len(text) // _MADE_BYTES_PER_STEP)
         return text
 
     def assign(self, scope: Scope, name: str, value: Any) -> None:
         """Set the innermost variable of that name."""
-        for place in range(len(scope.variables) - 1, -1, -1):
-            if scope.variables[place][0] == name:
-                scope.variables[place] = (name, value)
-                return
-        self.fail(scope, f"undefined variable: {name}")
+        scope.variables[self._place(scope, name)] = (name, value)
+
+    def _place(self, scope: Scope, name: str) -> int:
+        variables = scope.variables
+        place = next((at for at in range(len(variables) - 1, -1, -1) if variables[at][0] == name), -1)
+        if place < 0:
+            self.fail(scope, f"undefined variable: {name}")
+        self.charge(scope, (len(variables) - place) // _VARIABLES_PER_STEP)
+        return place
 
     def pipeline(self, scope: Scope, dot: Any, pipe: Pipe) -> Task:
         """Task: return the value of ``pipe`` after setting its variables."""
@@ -103,7 +110,7 @@ class Evaluator:
     def _command(self, scope: Scope, dot: Any, stage: tuple[Command, list[Any]]) -> Task:
         """Task: return the value of a command; ``final`` holds the value piped into it, if any."""
         command, final = stage
-        self.charge(scope, 1)
+        self.charge(scope, len(command.args))
         first = command.args[0]
         given = len(command.args) - 1
         if isinstance(first, Identifier):
@@ -141,10 +148,7 @@ class Evaluator:
         if isinstance(node, Field):
             return dot
         if isinstance(node, Variable):
-            for name, value in reversed(scope.variables):
-                if name == node.name:
-                    return value
-            self.fail(scope, f"undefined variable: {node.name}")
+            return scope.variables[self._place(scope, node.name)][1]
         if isinstance(node.operand, Nil):
             self.fail(scope, f"indirection through explicit nil in {source(node)}")
         return (yield from self._argument(scope, dot, node.operand))
@@ -153,6 +157,7 @@ class Evaluator:
         """Return the field at the end of the node's names; a method there gets the arguments."""
         node, given, piped = call
         last = len(node.names) - 1
+        self.charge(scope, last)
         for place, name in enumerate(node.names):
             count = given + piped if place == last else 0
             receiver = self._field(scope, receiver, (node, name, count))
@@ -206,7 +211,8 @@ class Evaluator:
             values.append(self._fitted(scope, value, call.wanted(len(values))))
         if name == "call":
             values.insert(0, source(call.args[0]).encode() if call.args else call_name(values[0]))
-        self.charge(scope, sum(len(value) for value in values if isinstance(value, bytes)) // _BYTES_PER_STEP)
+        read = sum(len(value) for value in values if isinstance(value, bytes))
+        self.charge(scope, read // _READ_BYTES_PER_STEP)
         try:
             result = function.call(values, self.limits.output)
         except CallError as error:
@@ -216,7 +222,7 @@ class Evaluator:
             scope.node = call.node
             self.fail(scope, str(error))
         if isinstance(result, bytes):
-            self.charge(scope, len(result) // _BYTES_PER_STEP)
+            self.charge(scope, len(result) // _MADE_BYTES_PER_STEP)
         return result
 
     def _check_count(self, scope: Scope, call: _Call) -> None:

@@ -103,7 +103,7 @@ class _Executor:
         if value is INVALID:
             return ()
         if isinstance(value, Slice):
-            return ((index, Boxed(item)) for index, item in enumerate(value.values()))
+            return ((index, Boxed(value.at(index))) for index in range(len(value)))
         if isinstance(value, dict):
             self._evaluator.charge(scope, len(value))
             return ((key, Boxed(value[key])) for key in sorted(value))

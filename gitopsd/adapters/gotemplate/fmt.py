@@ -84,6 +84,10 @@ class _Printer:
             self.write(_scalar(type_name(value).encode(), "s", flags))
         elif verb == "p":
             self._pointer(value, flags)
+        elif verb == "w" and isinstance(value, Slice | dict):
+            self.write(b"%!w(" + type_name(value).encode() + b"=")
+            self._print_nested(value, "v", flags)
+            self.write(b")")
         else:
             self._print_nested(value, verb, flags)
 
@@ -210,7 +214,7 @@ class _Directives:
         elif self._next >= len(self._values):
             self._printer.write(b"%!" + verb.encode("utf-8", "replace") + b"(MISSING)")
         else:
-            if verb == "v":
+            if verb in "vw":
                 flags.for_value()
             self._printer.print_value(self._values[self._next], verb, flags)
             self._next += 1
@@ -287,7 +291,7 @@ class _Directives:
             flags.minus, flags.zero = True, False
 
     def _precision(self, flags: Flags) -> None:
-        if self._char() != b".":
+        if self._char() != b"." or self._at + 1 == len(self._template):
             return
         self._at += 1
         if self._after_index:

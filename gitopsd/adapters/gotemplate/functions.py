@@ -114,6 +114,11 @@ def _not(args: Sequence[Any], _limit: int) -> bool:
     return not is_true(args[0])
 
 
+def _undecided(args: Sequence[Any], _limit: int) -> Any:
+    """``and`` and ``or``: the evaluator stops at the argument that decides; else it is the last."""
+    return args[-1]
+
+
 def _print(args: Sequence[Any], limit: int) -> bytes:
     return fmt.sprint(args, limit)
 
@@ -193,8 +198,8 @@ def call_name(value: Any) -> bytes:
 _ANY, _INTERFACE = Want.ANY, Want.INTERFACE
 
 FUNCTIONS: Final[dict[str, Function]] = {
-    "and": Function((_ANY,), _ANY, _not),
-    "or": Function((_ANY,), _ANY, _not),
+    "and": Function((_ANY,), _ANY, _undecided),
+    "or": Function((_ANY,), _ANY, _undecided),
     "not": Function((_ANY,), None, _not),
     "call": Function((_ANY,), _ANY, _call),
     "len": Function((_ANY,), None, _len),

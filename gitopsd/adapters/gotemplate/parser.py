@@ -19,10 +19,28 @@ def parse(text: str, name: str, functions: frozenset[str]) -> Trees:
 
     ``functions`` are the names that may be called. Raises TemplateError with phase ``parse``.
     """
-    bodies: dict[bytes, list[Node]] = {}
-    parser = _Parser(Reader(Stream(tokens(text), name), functions), bodies)
+    definitions = _Definitions()
+    parser = _Parser(Reader(Stream(tokens(text), name), functions), definitions)
     run(parser.document(name.encode()))
-    return Trees(text, bodies)
+    return Trees(text, definitions.bodies)
+
+
+class _Definitions:
+    """The bodies by name; a name may be defined again while its body, or the new one, is empty."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[bytes, list[Node]] = {}
+        self._filled: set[bytes] = set()
+
+    def add(self, name: bytes, body: list[Node]) -> bool:
+        """Keep ``body``, or say False when both it and the known one hold something."""
+        filled = not _is_empty(body)
+        if name in self._filled:
+            return not filled
+        if filled:
+            self._filled.add(name)
+        self.bodies[name] = body
+        return True
 
 
 def _is_empty(body: list[Node]) -> bool:
@@ -36,13 +54,13 @@ def _show(node: Terminator) -> str:
 class _Parser:
     """Parses one body and what it nests; each definition has its own, sharing tokens and trees."""
 
-    def __init__(self, reader: Reader, bodies: dict[bytes, list[Node]]) -> None:
+    def __init__(self, reader: Reader, definitions: _Definitions) -> None:
         self._reader = reader
-        self._bodies = bodies
+        self._definitions = definitions
         self._ranges = 0
 
     def _nested(self) -> _Parser:
-        return _Parser(Reader(self._reader.stream, self._reader.functions), self._bodies)
+        return _Parser(Reader(self._reader.stream, self._reader.functions), self._definitions)
 
     def document(self, name: bytes) -> Task:
         """Task: read the whole text."""
@@ -63,10 +81,7 @@ class _Parser:
         self._keep(name, body)
 
     def _keep(self, name: bytes, body: list[Node]) -> None:
-        known = self._bodies.get(name)
-        if known is None or _is_empty(known):
-            self._bodies[name] = body
-        elif not _is_empty(body):
+        if not self._definitions.add(name, body):
             shown = quote_str(name.decode("utf-8", "replace"))
             self._reader.fail(f"template: multiple definition of template {shown}")
 
@@ -141,7 +156,7 @@ class _Parser:
     def _branch(self, word: str) -> Task:
         """Task: read what follows ``if``, ``with`` or ``range``, up to the end of its last body."""
         reader = self._reader
-        mark = len(reader.variables)
+        mark = reader.declared()
         pipe: Pipe = yield reader.pipeline(word)
         node = Branch(pipe.pos, word, pipe)
         self._ranges += word == "range"
@@ -155,7 +170,7 @@ class _Parser:
                 node.otherwise, end = yield self._body()
                 if end.word != "end":
                     reader.fail(f"expected end; found {_show(end)}")
-        del reader.variables[mark:]
+        reader.forget(mark)
         return node
 
     def _name(self, where: str) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, NoReturn
 
 from .constants import character, complex_number, number
@@ -48,7 +49,8 @@ class Reader:
     def __init__(self, stream: Stream, functions: frozenset[str]) -> None:
         self.stream = stream
         self.functions = functions
-        self.variables: list[str] = ["$"]
+        self._variables: list[str] = ["$"]
+        self._visible = Counter(self._variables)
         self.action_line = 0
         self._seen_line = 0
         self._seen = -1
@@ -145,10 +147,20 @@ class Reader:
             if self.peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
                 self.fail("range can only initialize variables")
 
+    def declared(self) -> int:
+        """Return how many variables are declared: the mark for ``forget``."""
+        return len(self._variables)
+
+    def forget(self, mark: int) -> None:
+        """Drop the variables that were declared after ``mark``, at the end of their block."""
+        self._visible.subtract(self._variables[mark:])
+        del self._variables[mark:]
+
     def _declare(self, pipe: Pipe, token: Token) -> None:
         self.next_word()
         pipe.variables.append(Variable(token.pos, token.text))
-        self.variables.append(token.text)
+        self._variables.append(token.text)
+        self._visible[token.text] += 1
 
     def _check(self, pipe: Pipe, where: str) -> None:
         if not pipe.commands:
@@ -213,7 +225,7 @@ class Reader:
             case Kind.NIL:
                 return Nil(token.pos)
             case Kind.VARIABLE:
-                if token.text not in self.variables:
+                if not self._visible[token.text]:
                     self.fail(f"undefined variable {quote_str(token.text)}")
                 return Variable(token.pos, token.text)
             case Kind.FIELD:
