@@ -199,7 +199,7 @@ def end(stage: Stage) -> tuple[str, ...]:
         stage.daemon.ask(DestroyRequest(environment=environment))
     code = stage.daemon.stop()
     require(code == 0, "the daemon ends with status 0", code)
-    until(lambda: not processes_of(stage.folder), "no process is left", seconds=10)
+    until(lambda: not processes_of(stage.daemon.state), "no process is left", seconds=10)
     return (f"{len(seen)} services ended, no process is left",)
 
 

@@ -80,16 +80,16 @@ def serving(address: str) -> tuple[Process, ...]:
 
 
 def processes_of(folder: Path) -> tuple[Process, ...]:
-    """Every process that has a folder in its arguments, its working directory or its mounts."""
+    """Every process that has a file of a folder open, or mounted: daemons, shims, services and tasks on it."""
     return tuple(item for pid in _pids() if _touches(pid, str(folder)) and (item := process(pid)) is not None)
 
 
 def _touches(pid: int, folder: str) -> bool:
     try:
-        cwd = str(Path(f"/proc/{pid}/cwd").readlink())
-    except OSError:
-        cwd = ""
-    return cwd.startswith(folder) or any(folder in _read(f"/proc/{pid}/{name}") for name in ("cmdline", "mountinfo"))
+        opened = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]  # noqa: PTH115 (sockets, pipes)
+    except OSError:  # it ended meanwhile, or is not ours to look at
+        opened = []
+    return any(name.startswith(f"{folder}/") for name in opened) or folder in _read(f"/proc/{pid}/mountinfo")
 
 
 # --- devnets ----------------------------------------------------------------------------------------------

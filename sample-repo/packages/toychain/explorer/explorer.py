@@ -58,7 +58,7 @@ class Explorer:
         common = max(0, lowest - SETTLED)
         hashes = set(self.pool.map(lambda node: self.block(node["url"], common), alive))
         return {
-            "title": self.title, "colour": self.colour, "pid": os.getpid(), "started_at": self.started_at,
+            "title": self.title, "colour": self.colour, "started_at": self.started_at,
             "chain_id": alive[0]["chain_id"] if alive else "",
             "height": max((node["height"] for node in alive), default=0),
             "heights": {node["name"]: node.get("height") for node in nodes},

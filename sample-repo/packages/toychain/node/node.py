@@ -152,7 +152,7 @@ class Node:
             head = self.chain.head
             supported = self.protocol == PROTOCOL
             return {
-                "name": self.name, "url": self.url, "pid": os.getpid(), "started_at": self.started_at,
+                "name": self.name, "url": self.url, "started_at": self.started_at,
                 "chain_id": self.chain.genesis["chain_id"], "genesis_hash": self.chain.genesis_hash,
                 "height": head["height"], "head": head["hash"], "resumed_at": self.resumed_at,
                 "block_time": self.block_time, "peers": {name: peer["url"] for name, peer in self.live().items()},
