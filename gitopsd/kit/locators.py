@@ -119,6 +119,16 @@ def parse_package(text: str) -> Place:
     return Place(root=place.root, path=place.path, ref=check_ref(ref)) if at else place
 
 
+def path_inside(text: str) -> str:
+    """A path relative to a repository's root, in its shortest form ("" for the root). Raises LocatorError for an
+    absolute one, one that leaves the repository, and what is an address rather than a path."""
+    _check_text(text)
+    if text.startswith("/"):
+        raise LocatorError(f"{shown(text)} is absolute: expected a path relative to the repository's root")
+    _refuse_foreign_host(text)
+    return _clean("", text, text)
+
+
 def check_ref(ref: str) -> str:
     """The same branch, tag or commit name when Git would allow it (``git check-ref-format``). Raises LocatorError."""
     wrong = (

@@ -1,0 +1,223 @@
+"""``http(s)://`` uploads: fetched within limits, from public addresses only, and kept by content digest.
+
+A name is resolved here, every address that it has is checked, and the connection goes to the checked address, so a
+name that resolves differently a moment later gains nothing. Each redirect is checked in the same way. No proxy, no
+cookie, no credential and no setting of the environment takes part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import httpx
+
+from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
+from gitopsd.kit.content import content_digest
+from gitopsd.kit.redact import redact_urls
+from gitopsd.kit.text import one_line
+from gitopsd.model.package import Download
+from gitopsd.ports import TreeFile
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+_LONGEST_URL = 4096
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadLimits:
+    """``bytes`` of one download, ``seconds`` for all of it (``server_timeout`` for each answer), ``redirects`` that
+    are followed. The time is upstream's (``starlark-api.md`` section 4.2)."""
+
+    bytes: int = 256 * 1024 * 1024
+    seconds: float = 300.0
+    server_timeout: float = 30.0
+    redirects: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    url: httpx.URL
+    addresses: tuple[str, ...]
+
+
+class HttpDownloads:
+    """Downloads kept in ``folder``. ``allowed_hosts`` (``name`` or ``name:port``) may have addresses that are not
+    public: what the operator lists there, packages may read."""
+
+    def __init__(
+        self, folder: Path, limits: DownloadLimits | None = None, *, allowed_hosts: tuple[str, ...] = ()
+    ) -> None:
+        self._folder = folder
+        self._limits = limits or DownloadLimits()
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def fetch(self, url: str) -> Download:
+        """Fetches and keeps what a URL holds.
+
+        Raises UserError SOURCE_REFUSED for an address that is not allowed or a status of 4xx, LIMIT_EXCEEDED for too
+        many bytes or redirects, and TransientError SOURCE_UNREACHABLE for a host that fails.
+        """
+        deadline = time.monotonic() + self._limits.seconds
+        descriptor, name = tempfile.mkstemp(prefix="new-", dir=self._folder)
+        fresh = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in self._stream(url, deadline):
+                    file.write(chunk)
+            content = content_digest([(_base_name(url), 0o644, fresh.read_bytes())])
+            fresh.rename(self._folder / content)
+        finally:
+            fresh.unlink(missing_ok=True)
+        return Download(url=url, content=content)
+
+    def files(self, download: Download) -> tuple[TreeFile, ...]:
+        """The one file that was downloaded, named as in the URL. UserError SOURCE_REFUSED when it is gone."""
+        name = _base_name(download.url)
+        try:
+            content = (self._folder / Path(download.content).name).read_bytes()
+        except OSError:
+            content = b""
+        if content_digest([(name, 0o644, content)]) != download.content:
+            raise _refused(download.url, "was downloaded, but its content is gone", "deploy a new commit")
+        return (TreeFile(path=name, mode=0o644, content=content),)
+
+    def _stream(self, url: str, deadline: float) -> Iterator[bytes]:
+        current = url
+        for _ in range(self._limits.redirects + 1):
+            target = self._check(current)
+            try:
+                with self._client() as client, contextlib.closing(_answer(client, target)) as answer:
+                    if answer.status_code not in _REDIRECTS:
+                        yield from self._content(answer, url, deadline)
+                        return
+                    current = _redirected(target.url, answer, url)
+            except GitopsdError:
+                raise
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                text = one_line(redact_urls(str(error)), limit=200) or type(error).__name__
+                raise TransientError(Reason.SOURCE_UNREACHABLE, f"{_shown(url)} cannot be read: {text}") from None
+        raise UserError(Reason.LIMIT_EXCEEDED, f"{_shown(url)} redirects more than {self._limits.redirects} times")
+
+    def _client(self) -> httpx.Client:
+        timeout = httpx.Timeout(self._limits.server_timeout)
+        return httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False)
+
+    def _content(self, answer: httpx.Response, url: str, deadline: float) -> Iterator[bytes]:
+        _check_status(answer, url)
+        if answer.headers.get("content-encoding", "identity").lower() != "identity":
+            raise _refused(url, "answers in a compressed form that was not asked for")
+        left = self._limits.bytes
+        for chunk in answer.iter_raw():
+            left -= len(chunk)
+            if left < 0:
+                raise UserError(
+                    Reason.LIMIT_EXCEEDED,
+                    f"{_shown(url)} holds more than {self._limits.bytes} bytes",
+                    hint="the operator sets this limit",
+                )
+            if time.monotonic() > deadline:
+                raise TransientError(
+                    Reason.SOURCE_UNREACHABLE, f"{_shown(url)} took longer than {self._limits.seconds:g} seconds"
+                )
+            yield chunk
+
+    def _check(self, text: str) -> _Target:
+        try:
+            url = httpx.URL(text)
+            port = url.port or _PORTS.get(url.scheme, 0)
+        except (httpx.InvalidURL, ValueError):
+            raise _refused(text, "is no address") from None
+        if url.scheme not in _PORTS or not url.host or len(text) > _LONGEST_URL or not text.isprintable():
+            raise _refused(text, "is no http or https address")
+        if url.userinfo:
+            raise _refused(text, "has a user or password in it")
+        allowed = bool({url.host.lower(), f"{url.host.lower()}:{port}"} & self._allowed)
+        addresses = _resolved(url.host, port, text)
+        if not allowed and not all(_is_public(address) for address in addresses):
+            raise _refused(text, "is not at a public address", "the operator can allow a host of an internal network")
+        return _Target(url, addresses)
+
+
+def _answer(client: httpx.Client, target: _Target) -> httpx.Response:
+    """The answer of the first address that can be connected to; name and certificate are those of the URL."""
+    url = target.url
+    name = url.raw_host.decode("ascii")
+    headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity", "User-Agent": "gitopsd"}
+    for address in target.addresses[:-1]:
+        with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return _send(client, url.copy_with(host=address), headers, name)
+    return _send(client, url.copy_with(host=target.addresses[-1]), headers, name)
+
+
+def _send(client: httpx.Client, url: httpx.URL, headers: dict[str, str], name: str) -> httpx.Response:
+    request = client.build_request("GET", url, headers=headers, extensions={"sni_hostname": name})
+    return client.send(request, stream=True)
+
+
+def _resolved(host: str, port: int, url: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise TransientError(Reason.SOURCE_UNREACHABLE, f"{_shown(url)} cannot be read: its host is unknown") from None
+    return tuple(dict.fromkeys(str(item[4][0]) for item in found))
+
+
+def _is_public(text: str) -> bool:
+    """Whether an address is one of the public internet, also when it is written inside one of IPv6."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is None and any(address in network for network in _TRANSLATED):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(str(inner))
+    return address.is_global and not address.is_multicast
+
+
+def _redirected(before: httpx.URL, answer: httpx.Response, url: str) -> str:
+    try:
+        after = before.join(answer.headers["location"])
+    except (KeyError, httpx.InvalidURL):
+        raise _refused(url, "redirects to no address") from None
+    if before.scheme == "https" and after.scheme != "https":
+        raise _refused(url, "redirects to an address without encryption")
+    return str(after)
+
+
+def _check_status(answer: httpx.Response, url: str) -> None:
+    status = answer.status_code
+    if 200 <= status < 300:
+        return
+    message = f"{_shown(url)} answers with status {status}"
+    if status >= 500 or status in (408, 425, 429):
+        after = answer.headers.get("retry-after", "")
+        wait = float(after) if after.isascii() and after.isdigit() and len(after) < 8 else None
+        raise TransientError(Reason.SOURCE_UNREACHABLE, message, retry_after=wait)
+    raise UserError(Reason.SOURCE_REFUSED, message)
+
+
+def _base_name(url: str) -> str:
+    """The last part of the path, ``download`` when there is none (``starlark-api.md`` section 4.2)."""
+    name = unquote(url.split("?", 1)[0].split("#", 1)[0].split("://", 1)[-1].partition("/")[2].rpartition("/")[2])
+    usable = name not in ("", ".", "..") and name.isprintable() and "/" not in name
+    return name if usable and len(name.encode()) <= _LONGEST_NAME else "download"
+
+
+def _shown(url: str) -> str:
+    return one_line(redact_urls(url), limit=200)
+
+
+def _refused(url: str, why: str, hint: str = "") -> UserError:
+    return UserError(Reason.SOURCE_REFUSED, f"{_shown(url)} {why}", hint=hint)

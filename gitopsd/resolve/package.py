@@ -1,0 +1,118 @@
+"""Where a package is, what it needs, and at which commits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from gitopsd.errors import Reason, UserError
+from gitopsd.kit.locators import LocatorError, Place, is_absolute, parse_package, path_inside
+from gitopsd.model.environment import Commit, Environment
+from gitopsd.model.package import Download, Missing, Package, Pin
+from gitopsd.ports import Downloads, Evaluator, Git
+from gitopsd.resolve.manifest import Manifest, read_manifest
+
+_MOST_PINS = 256
+_MOST_DOWNLOADS = 256
+_GITHUB = re.compile(
+    r"(?:https://|ssh://(?:[A-Za-z0-9._-]+@)?|[A-Za-z0-9._-]+@)github\.com[/:]([^/]+)/([^/]+?)(?:\.git)?/?"
+)
+
+
+def resolve(environment: Environment, commit: Commit, git: Git, evaluator: Evaluator) -> Package:
+    """The package of an environment: a folder of the commit itself, or a locator's repository at its ref.
+
+    Raises UserError PACKAGE_INVALID for a package without a correct ``kurtosis.yml`` or ``main.star``, and what
+    fetching raises.
+    """
+    try:
+        if is_absolute(environment.package):
+            return _elsewhere(environment, parse_package(environment.package), git, evaluator)
+        path = path_inside(environment.package)
+    except LocatorError as error:
+        raise UserError(Reason.PACKAGE_INVALID, f"package: {error}", position=environment.position) from None
+    manifest = _manifest(environment, (commit.url, commit.id, path), git, evaluator)
+    return Package(
+        locator=_own_locator(commit.url, manifest.name, path),
+        url=commit.url,
+        commit=commit.id,
+        path=path,
+        name=manifest.name,
+        replace=manifest.replace,
+    )
+
+
+def complete(
+    package: Package, missing: tuple[Missing, ...], environment: Environment, git: Git, downloads: Downloads
+) -> Package:
+    """The package with a pin for each repository and each download that was missing.
+
+    Raises UserError LIMIT_EXCEEDED for a package that names too many, and what fetching raises.
+    """
+    pins = {(pin.root, pin.ref): pin for pin in package.pins}
+    kept = {download.url: download for download in package.downloads}
+    for item in missing:
+        if item.url:
+            kept.setdefault(item.url, _NONE)
+        else:
+            pins.setdefault((item.locator, item.ref), _pin(item, environment, git))
+    if len(pins) > _MOST_PINS or len(kept) > _MOST_DOWNLOADS:
+        raise UserError(
+            Reason.LIMIT_EXCEEDED,
+            f"the package names more than {_MOST_PINS} repositories or {_MOST_DOWNLOADS} downloads",
+            position=environment.position,
+        )
+    done = (downloads.fetch(url) if found is _NONE else found for url, found in kept.items())
+    return replace(package, pins=tuple(pins.values()), downloads=tuple(done))
+
+
+_NONE = Download(url="", content="")
+
+
+def _pin(item: Missing, environment: Environment, git: Git) -> Pin:
+    try:
+        return git.pin(item, environment=environment.name)
+    except UserError as error:
+        named = f"{item.locator}@{item.ref}" if item.ref else item.locator
+        message = f"the package needs {named}: {error.message}"
+        raise UserError(error.reason, message, position=environment.position, hint=error.hint) from None
+
+
+def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Evaluator) -> Package:
+    pin = _pin(Missing(locator=place.root, ref=place.ref), environment, git)
+    manifest = _manifest(environment, (pin.url, pin.commit, place.path), git, evaluator)
+    return Package(
+        locator=place.root,
+        url=pin.url,
+        commit=pin.commit,
+        path=place.path,
+        name=manifest.name,
+        replace=manifest.replace,
+    )
+
+
+def _manifest(environment: Environment, where: tuple[str, str, str], git: Git, evaluator: Evaluator) -> Manifest:
+    url, commit, path = where
+    file = f"{path}/kurtosis.yml" if path else "kurtosis.yml"
+    try:
+        text = git.read(url, commit, file)
+    except UserError as error:
+        if error.reason is not Reason.PATH_REFUSED:
+            raise
+        raise UserError(
+            Reason.PACKAGE_INVALID,
+            f"the package {environment.package!r} of {environment.name} has no file {file} at {commit[:7]}",
+            position=environment.position,
+            hint="a package is a folder with kurtosis.yml and main.star",
+        ) from None
+    return read_manifest(text, file, evaluator)
+
+
+def _own_locator(url: str, name: str, path: str) -> str:
+    """How locators name the repository that holds a package given as a path: by its address on GitHub, else by what
+    the package says of itself, since other hosts cannot be named in locators."""
+    found = _GITHUB.fullmatch(url)
+    if found:
+        return f"github.com/{found[1]}/{found[2]}"
+    root = name.removesuffix(f"/{path}") if path else name
+    return "/".join(root.split("/")[:3])
