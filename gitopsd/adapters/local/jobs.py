@@ -90,7 +90,7 @@ class Jobs:
         swap = _Swap(spec.own_address, address)
         return self._job("service", home / "run", place) | {
             "config": self.fingerprint(workload, address),
-            "argv": place.rewrite_all(swap.all(self._argv(name, spec))),
+            "argv": self._argv(workload, place, swap),
             "env": self._environment(place, {key: swap.one(value) for key, value in spec.env.items()}),
             "uid": owner, "gid": group, "hostname": name,
             "view": self._view(enclave, place, owner),
@@ -107,7 +107,7 @@ class Jobs:
         ]
         place = Place(mode=self.mode, scratch=scratch, mounts=mounts, known=task.store)
         return self._job("task", folder, place) | {
-            "argv": place.rewrite_all(self._interpreter(task.image, task.command)),
+            "argv": self._interpreter(task.image, place.rewrite_all(task.command)),
             "env": self._environment(place, task.env),
             "uid": owner, "gid": owner, "hostname": task.name[:64],
             "view": self._view(enclave, place, owner),
@@ -158,12 +158,10 @@ class Jobs:
         group = spec.user.gid if spec.user.gid else spec.user.uid
         return spec.user.uid, group
 
-    def _argv(self, name: str, spec: ServiceSpec) -> list[str]:
-        given = tuple(plain_text(part) for part in spec.cmd)
-        if spec.entrypoint:
-            argv = tuple(plain_text(part) for part in spec.entrypoint) + given
-        else:
-            argv = self._settings.prefix(spec.image.name) + given
+    def _argv(self, workload: Workload, place: Place, swap: _Swap) -> list[str]:
+        spec, name = workload.spec, workload.name
+        prefix = place.rewrite_all(swap.all(spec.entrypoint)) or self._settings.prefix(spec.image.name)
+        argv = [*prefix, *place.rewrite_all(swap.all(spec.cmd))]
         if not argv:
             raise StepError(
                 Reason.SERVICE_INVALID,

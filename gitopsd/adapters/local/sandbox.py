@@ -6,8 +6,6 @@ and ``/run`` are private and empty; the state folder and credentials are masked.
 Facts: mount_namespaces(7), pivot_root(2), overlayfs.rst of the kernel.
 """
 
-# ruff: noqa: PTH  - pathlib would double the time that this process needs to start
-
 from __future__ import annotations
 
 import contextlib

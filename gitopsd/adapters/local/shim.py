@@ -6,8 +6,6 @@ Below the job's ``folder`` it writes ``shim.json`` (pid, start, boot), ``state.j
 a task or an execution its files to ``stored/<index>`` and then ``result.json``. Imports the standard library alone.
 """
 
-# ruff: noqa: PTH  - pathlib would double the time that this process needs to start
-
 from __future__ import annotations
 
 import contextlib

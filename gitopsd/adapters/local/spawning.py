@@ -1,7 +1,5 @@
 """What a shim forks: the maker of the mounts, the command, the reader of files. Imports the standard library alone."""
 
-# ruff: noqa: PTH  - pathlib would double the time that this process needs to start
-
 from __future__ import annotations
 
 import json

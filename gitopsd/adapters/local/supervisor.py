@@ -3,8 +3,6 @@
 Imports the standard library alone. It runs in one thread and as process 1 where it has a pid namespace.
 """
 
-# ruff: noqa: PTH  - pathlib would double the time that this process needs to start
-
 from __future__ import annotations
 
 import contextlib

@@ -5,8 +5,6 @@ A frame is a line of JSON ``{"path", "mode", "size"}`` and ``size`` bytes; the l
 ``{"end": "<what was wrong>"}``; ``{"missing": true}`` tells that the path is not there.
 """
 
-# ruff: noqa: PTH  - pathlib would double the time that this process needs to start
-
 from __future__ import annotations
 
 import contextlib
