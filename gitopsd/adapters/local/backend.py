@@ -140,6 +140,11 @@ class LocalBackend:
         """Ends a service with every process of it."""
         self._services.remove(enclave, service)
 
+    def volume(self, enclave: str, key: str, size: int) -> str:
+        """The identity of a persistent directory, which is made if it is not there. Its size is not limited."""
+        self.prepare(enclave)
+        return self._jobs.volume(enclave, key)
+
     def remove_volume(self, enclave: str, key: str) -> None:
         """Deletes a persistent directory."""
         _remove_at_once(self._folders.volume(enclave, key))

@@ -16,7 +16,7 @@ from typing import Any
 
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import Artifacts, give
-from gitopsd.adapters.local.folders import Folders, make_folder, remove_tree, write_file, write_json
+from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_file, write_json
 from gitopsd.adapters.local.processes import best_mode
 from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError
@@ -82,7 +82,8 @@ class Jobs:
         remove_tree(home / "mounts")
         for number, (path, mount) in enumerate(spec.files.items()):
             if isinstance(mount, Persistent):
-                mounts.append((path, self.volume(enclave, mount.key, owner)))
+                self.volume(enclave, mount.key)
+                mounts.append((path, self._folders.volume(enclave, mount.key) / "data"))
             elif isinstance(mount, ArtifactMount):
                 digests = [_content(workload, artifact) for artifact in mount.names]
                 mounts.append((path, self._mount(enclave, digests, home / "mounts" / str(number), owner)))
@@ -192,16 +193,19 @@ class Jobs:
         self.artifacts(enclave).copy(digests, folder, owner=owner)
         return folder
 
-    def volume(self, enclave: str, key: str, owner: int | None) -> Path:
-        """The folder of a persistent directory; a new one gets a new identity."""
+    def volume(self, enclave: str, key: str) -> str:
+        """The identity of a persistent directory; a new one gets a new identity."""
         folder = make_folder(self._folders.volume(enclave, key))
         data = folder / "data"
-        if not data.is_dir():
-            write_json(folder / "identity", {"key": key, "identity": secrets.token_hex(16)}, durable=True)
-            data.mkdir()
-            data.chmod(0o777)
-            give(data, owner)
-        return data
+        with locked(folder / "lock"):
+            known = str(read_json(folder / "identity").get("identity", ""))
+            if not known or not data.is_dir():
+                known = secrets.token_hex(16)
+                write_json(folder / "identity", {"key": key, "identity": known}, durable=True)
+                data.mkdir(exist_ok=True)
+                data.chmod(0o777)  # services of any user share it; its parents let nobody else in
+                give(data, self._addresses.uid(enclave) if self.mode == "root" else None)
+        return known
 
 
 class Place:
