@@ -87,6 +87,8 @@ class _Reading:
         self.marks[path] = _mark(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
+        if node.tag not in (_PLAIN, f"{_STANDARD}seq", f"{_STANDARD}map"):
+            self._refuse(node, f"the tag {node.tag!r} is not supported, expected plain data")
         self._open.append(id(node))
         if isinstance(node, SequenceNode):
             found: Any = [self.value(item, _join(path, str(index))) for index, item in enumerate(node.value)]

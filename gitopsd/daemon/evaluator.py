@@ -65,6 +65,7 @@ def _limit(asked: Mapping[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     if asked["call"] != "evaluate":
+        os.environ.clear()  # Python itself sets LC_CTYPE when it finds no locale
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
