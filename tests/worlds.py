@@ -73,9 +73,7 @@ class PlainEvaluator:
         raise AssertionError("plans are written by hand here")
 
     def render(self, files: Mapping[str, tuple[str, Json]]) -> dict[str, bytes]:
-        return {
-            path: (text + json.dumps(thaw(data), sort_keys=True)).encode() for path, (text, data) in files.items()
-        }
+        return {path: (text + json.dumps(thaw(data), sort_keys=True)).encode() for path, (text, data) in files.items()}
 
     def extract(self, program: str, document: Json) -> tuple[Json, ...]:
         raise AssertionError("no recipe extracts anything here")
@@ -131,9 +129,7 @@ class Script:
         needs += [self.makers[name] for name in uses]
         if life := life_of(op):
             needs.append(life)
-        self.items.append(
-            Instruction(id=step, op=op, needs=tuple(dict.fromkeys(needs)), description=description)
-        )
+        self.items.append(Instruction(id=step, op=op, needs=tuple(dict.fromkeys(needs)), description=description))
         return step
 
     def ordinal(self, group: str) -> str:
@@ -256,7 +252,9 @@ class Devnet:
         return self.record.load(ENCLAVE)
 
     def facts(self, commit: str) -> Facts:
-        return Facts(commit=commit, secrets=Frozen({n: self.secrets.keyed_digest(v) for n, v in self.secrets.values.items()}))
+        return Facts(
+            commit=commit, secrets=Frozen({n: self.secrets.keyed_digest(v) for n, v in self.secrets.values.items()})
+        )
 
     def compare(self, plan: Plan, commit: str = "c1") -> Diff:
         return compare(plan, self.recorded, self.backend.observe(ENCLAVE), self.policy, self.facts(commit))

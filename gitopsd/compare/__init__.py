@@ -45,13 +45,17 @@ def compare(plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Po
             break
         up |= more
     deletes, orphans = pruned(plan, recorded, live, policy)
-    changes = order_needs((*found.changes.values(), *deletes))
+    changes = order_needs((*found.changes.values(), *deletes), plan, reading)
     return Diff(enclave=recorded.name, plan=plan, changes=changes, drift=(*found.drift, *orphans))
 
 
 def _must_be_up(life: Life, changes: Mapping[str, Change]) -> bool:
-    """Whether an ended life has to be brought up: one of its steps may run."""
-    return life.end is not End.RUNNING and any(changes[step].action is not Action.KEEP for step in life.steps)
+    """Whether an ended life has to be brought up: one of its steps may run, or it shall be stopped for the first
+    time."""
+    if life.end is End.RUNNING:
+        return False
+    first_stop = life.end is End.STOPPED and any(changes[move].why is Why.NEW for move in life.moves)
+    return first_stop or any(changes[step].action is not Action.KEEP for step in life.steps)
 
 
 def _adopted(plan: Plan, recorded: RecordedEnclave) -> tuple[Change, ...]:

@@ -125,7 +125,8 @@ class Comparison:
         change = self.changes[life]
         if change.action is Action.CREATE:
             return Fact.UNKNOWN
-        service = self.live.services.get(self.lives[life].name) if self.lives[life].last else None
+        over = self.lives[life].end is End.ABSENT and change.action is Action.KEEP
+        service = self.live.services.get(self.lives[life].name) if self.lives[life].last and not over else None
         if service and service.address:
             return service.address
         return change.before.output.values.get("ip_address") if change.before else Fact.UNKNOWN
@@ -141,15 +142,30 @@ class Comparison:
     # --- services -----------------------------------------------------------------------------------------
 
     def _service(self, item: Instruction, life: Life) -> Change:
-        step = self.recorded.steps.get(item.id)
+        step = self._former(item.id, life)
         live = self.live.services.get(life.name) if life.last else None
         if step is None or not step.serial:
             return Change(id=item.id, action=Action.CREATE, why=Why.NEW, before=step, after=item)
         sight = self.sight(item)
         change = self._service_spec(item, step, sight)
         if life.end is not End.RUNNING:
-            return self._ended(change, life, live)
+            change = self._ended(change, life, live)
+            if change.action is Action.KEEP and step is not self.recorded.steps.get(item.id):
+                return _with(change, Action.KEEP, Why.RECALLED)
+            return change
         return self._drifted(change, live)
+
+    def _former(self, step: str, life: Life) -> Step | None:
+        """The step to compare a service with: the current one. A life that is over by its end is a result, so on the
+        way back to the last good plan it is the one of then."""
+        good = self.recorded.last_good
+        ended = life.end is not End.RUNNING and life.id not in self.up
+        if ended and good and good.plan.digest == self.plan.digest:
+            serial = good.serials.get(step)
+            for past in self.recorded.past:
+                if past.id == step and past.serial == serial:
+                    return past
+        return self.recorded.steps.get(step)
 
     def _service_spec(self, item: Instruction, step: Step, sight: Sight) -> Change:
         before, after = step.instruction.op, item.op
@@ -179,7 +195,7 @@ class Comparison:
         assert change.before is not None
         if live is None or live.incarnation != change.before.incarnation:
             return _with(change, Action.CREATE)
-        if change.action is Action.KEEP and live.state is not State.RUNNING:
+        if change.action is Action.KEEP and _difference(change, live):
             return _with(change, Action.UPDATE)
         return change
 
@@ -215,7 +231,7 @@ class Comparison:
             change = Change(id=item.id, action=Action.RUN, why=Why.NEW, after=item)
         elif up in NEW_PROCESS or up is Action.UPDATE or moved is Action.RUN:
             change = Change(id=item.id, action=Action.RUN, why=Why.UPSTREAM, before=step, after=item)
-        elif self._is_end(item, life) and self._not_at_end(life):
+        elif item.id == life.moves[-1] and self._not_at_end(life):
             change = Change(id=item.id, action=Action.RUN, why=Why.DRIFTED, before=step, after=item)
         elif up is Action.RECHECK:
             change = Change(id=item.id, action=Action.RECHECK, why=Why.UPSTREAM, before=step, after=item)
@@ -223,10 +239,6 @@ class Comparison:
             change = Change(id=item.id, action=Action.KEEP, before=step, after=item)
         self.last_move[life.id] = change.action
         return change
-
-    def _is_end(self, item: Instruction, life: Life) -> bool:
-        moves = [i.id for i in self.plan.instructions if life_of(i.op) == life.id and i.id not in life.steps]
-        return moves[-1] == item.id
 
     def _not_at_end(self, life: Life) -> bool:
         live = self.live.services.get(life.name) if life.last else None

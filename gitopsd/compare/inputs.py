@@ -106,6 +106,18 @@ def read(plan: Plan, policy: Policy) -> Reading:
     return Reading(origins=Frozen(origins), makers=Frozen(makers), lives=Frozen(lives))
 
 
+def sources_of(reading: Reading, step: str) -> tuple[str, ...]:
+    """The steps that an instruction's inputs come from."""
+    found: list[str] = []
+    for origin in reading.origins[step].values():
+        match origin:
+            case ResultOf(step=source) | ContentOf(step=source) | SerialOf(step=source) | AddressOf(life=source):
+                found.append(source)
+            case _:
+                pass
+    return tuple(dict.fromkeys(found))
+
+
 def _references(op: Op, life_by_service: dict[str, str]) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
     for ref in refs_in(op):

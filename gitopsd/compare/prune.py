@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gitopsd.compare.inputs import is_told
+from gitopsd.compare.inputs import Reading, is_told, sources_of
 from gitopsd.model.diff import Action, Change, Drift, Why
 from gitopsd.model.environment import Policy, PrunePolicy
-from gitopsd.model.ops import AddService
+from gitopsd.model.ops import AddService, RemoveService, StartService, StopService, service_of
 from gitopsd.model.plan import Plan
 from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
 
@@ -45,19 +45,47 @@ def pruned(
     return tuple(deletes), tuple(orphans)
 
 
-def order_needs(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Every change with its needs among the changes of the diff. A new process that wants a persistent directory or
-    a fixed port of a service that goes away needs that service's DELETE."""
+def order_needs(changes: Iterable[Change], plan: Plan, reading: Reading) -> tuple[Change, ...]:
+    """Every change with its needs among the changes of the diff.
+
+    They are the instruction's needs, the steps that its inputs come from, and what else may not be overtaken on a
+    service. A new process that wants a persistent directory or a fixed port of a service that goes away needs that
+    service's DELETE.
+    """
     found = tuple(changes)
     ids = {change.id for change in found}
+    turns = _turns(plan)
     leaving = [(change.id, _claims(change.before)) for change in found if change.action is Action.DELETE]
     ordered = []
     for change in found:
-        needs = [need for need in change.after.needs if need in ids and need != change.id] if change.after else []
+        needs: list[str] = []
+        if change.after:
+            sources = sources_of(reading, change.id)
+            needs = [need for need in (*change.after.needs, *sources, *turns[change.id]) if need in ids]
         if change.after and change.action is not Action.KEEP and (mine := _claims_of(change.after.op)):
-            needs += [other for other, claims in leaving if claims & mine and other not in needs]
-        ordered.append(replace(change, needs=tuple(dict.fromkeys(needs))))
+            needs += [other for other, claims in leaving if claims & mine]
+        ordered.append(replace(change, needs=tuple(dict.fromkeys(need for need in needs if need != change.id))))
     return tuple(ordered)
+
+
+def _turns(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Whose turn is before whose on one service: ``start``, ``stop`` and ``remove`` come after everything earlier that
+    acts on it, and everything later after them."""
+    since: dict[str, list[str]] = {}
+    last: dict[str, list[str]] = {}
+    turns: dict[str, tuple[str, ...]] = {}
+    for item in plan.instructions:
+        name = service_of(item.op)
+        turns[item.id] = ()
+        if name is None:
+            continue
+        turns[item.id] = tuple(last.get(name, ()))
+        if isinstance(item.op, (StartService, StopService, RemoveService)):
+            turns[item.id] += tuple(since.pop(name, ()))
+            last[name] = [item.id]
+        else:
+            since.setdefault(name, []).append(item.id)
+    return turns
 
 
 def _claims(step: Step | None) -> frozenset[str]:

@@ -77,7 +77,7 @@ class LastGood:
 
 
 PAST_RESULTS = 8
-"""Earlier results that are kept per instruction id, beside those that the last good plan needs."""
+"""Earlier results of one-shots and captures that are kept per id, beside every step that the last good plan needs."""
 
 
 def kept_past(past: tuple[Step, ...], last_good: LastGood | None) -> tuple[Step, ...]:
@@ -87,7 +87,7 @@ def kept_past(past: tuple[Step, ...], last_good: LastGood | None) -> tuple[Step,
     kept = []
     for step in past:
         seen[step.id] = seen.get(step.id, 0) + 1
-        if seen[step.id] <= PAST_RESULTS or step.serial in needed:
+        if step.serial in needed or (_is_result(step) and seen[step.id] <= PAST_RESULTS):
             kept.append(step)
     return tuple(kept)
 
@@ -158,10 +158,10 @@ class LiveEnclave:
 
 
 def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
-    """The record after a step: its intent cleared, what it takes the place of in the past when that is a result."""
+    """The record after a step: its intent cleared, what it takes the place of in the past when that is of use."""
     before = recorded.steps.get(step.id)
     past = tuple(item for item in recorded.past if item.serial != step.serial or item.id != step.id)
-    if before is not None and before.serial != step.serial and _is_result(before):
+    if before is not None and before.serial and before.serial != step.serial:
         past = (before, *past)
     return replace(
         recorded,
@@ -172,9 +172,9 @@ def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
 
 
 def forgotten(recorded: RecordedEnclave, ids: tuple[str, ...]) -> RecordedEnclave:
-    """The record without steps of these ids; results of one-shots and captures move to the past."""
+    """The record without steps of these ids; what is of use moves to the past."""
     gone = tuple(recorded.steps[item] for item in ids if item in recorded.steps)
-    past = (*(step for step in gone if _is_result(step)), *recorded.past)
+    past = (*gone, *recorded.past)
     return replace(
         recorded,
         steps=recorded.steps.without(*ids),

@@ -109,7 +109,10 @@ CASES: dict[str, tuple[Write, Write]] = {
     "removed and added again, unchanged": (twice("use"), twice("use")),
     "removed and added again, another command on the second life": (twice("use"), twice("use more")),
     "an image bump under init execs on a persistent directory": (database(), database(image="db:2")),
-    "an image bump under init execs without a persistent directory": (database(data=""), database(image="db:2", data="")),
+    "an image bump under init execs without a persistent directory": (
+        database(data=""),
+        database(image="db:2", data=""),
+    ),
     "a renamed database": (database(), database(name="database")),
     "a service that ends stopped, unchanged": (stopped("a"), stopped("a")),
     "a service that ends stopped, another command": (stopped("a"), stopped("b")),
