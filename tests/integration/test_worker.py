@@ -1,0 +1,236 @@
+"""Real workers: what they answer, and that a bomb ends its worker alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.errors import GitopsdError, Reason, StepError, UserError
+from gitopsd.model.package import Package, Pin
+from gitopsd.model.plan import Evaluation
+from gitopsd.model.values import Frozen, freeze
+from gitopsd.ports import EvaluationRequest
+from tests.evaluating import mirror, request
+
+SHORT = WorkerLimits(cpu=1, wall=4.0, answer=1024 * 1024)
+LIMITED = WorkerEvaluator(WorkerSettings(evaluation=SHORT, small=SHORT))
+WORKERS = WorkerEvaluator()
+
+
+def evaluated(folder: Path, main: str, **more: Any) -> Evaluation:
+    return WORKERS.evaluate(request(folder / "mirror.git", {"main.star": main}, **more))
+
+
+def refusal(call: Callable[[], object]) -> GitopsdError:
+    with pytest.raises(GitopsdError) as caught:
+        call()
+    return caught.value
+
+
+def run(body: str) -> str:
+    return "def run(plan, args={}):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+
+
+# --- bombs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("x = [1]\nfor i in range(100):\n    x = x + x", "more than 256 MiB of memory"),
+        ("x = 'a'\nfor i in range(100):\n    x = x + x", "more than 256 MiB of memory"),
+        ("for i in range(1000000000):\n    pass", "longer than 1 s of CPU time"),
+        ("x = 3\nfor i in range(100):\n    x = x * x", "longer than 1 s of CPU time"),
+        ("x = 'a' * 10000000\nreturn x", "more than 1 MiB of result"),
+    ],
+    ids=["growing list", "growing text", "endless loop", "big integer", "big answer"],
+)
+def test_a_bomb_in_a_package_ends_its_worker_and_names_the_limit(tmp_path: Path, body: str, said: str) -> None:
+    asked = request(tmp_path / "mirror.git", {"main.star": run(body)})
+    error = refusal(lambda: LIMITED.evaluate(asked))
+    assert isinstance(error, UserError)
+    assert error.reason is Reason.EVALUATION_LIMIT
+    assert said in error.message
+    assert "github.com/example/net" in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    "program", ["[range(3e7)]|length", "last(range(1e12))", "def f: f; f", "[limit(1e9; repeat(\"x\"*1000))]|length"]
+)  # fmt: skip
+def test_a_bomb_in_a_jq_program_ends_its_worker(program: str) -> None:
+    assert refusal(lambda: LIMITED.extract(program, None)).reason is Reason.EVALUATION_LIMIT
+
+
+def test_a_loop_in_a_template_ends_its_worker() -> None:
+    text = "{{range .l}}{{range $.l}}{{range $.l}}{{range $.l}}x{{end}}{{end}}{{end}}{{end}}"
+    error = refusal(lambda: LIMITED.render({"a.txt": (text, freeze({"l": list(range(300))}))}))
+    assert error.reason in (Reason.EVALUATION_LIMIT, Reason.TEMPLATE_FAILED)
+
+
+def test_an_alias_bomb_in_yaml_is_refused_with_its_place() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
+    error = refusal(lambda: LIMITED.load_yaml("\n".join(lines).encode(), "args.yaml"))
+    assert error.reason is Reason.EVALUATION_LIMIT
+    assert error.position.startswith("args.yaml:")
+
+
+def test_others_go_on_while_bombs_go_off(tmp_path: Path) -> None:
+    bomb = request(tmp_path / "bomb.git", {"main.star": run("for i in range(1000000000):\n    pass")})
+    errors: list[GitopsdError] = []
+    threads = [
+        threading.Thread(target=lambda: errors.append(refusal(lambda: LIMITED.evaluate(bomb)))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    assert evaluated(tmp_path, run("return 1")).plan is not None
+    assert WORKERS.extract(".a", Frozen({"a": 1})) == (1,)
+    for thread in threads:
+        thread.join()
+    assert [error.reason for error in errors] == [Reason.EVALUATION_LIMIT] * 2
+
+
+# --- secrets ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", ["env", "$ENV", "[env, $ENV] | tostring"])
+def test_a_jq_program_sees_nothing_of_the_daemon_s_environment(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setenv("PLANTED", "canary-4711")
+    assert "canary" not in repr(WORKERS.extract(program, None))
+
+
+def test_a_worker_has_no_file_of_the_daemon_no_environment_and_no_privileges_to_gain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED", "canary-4711")
+    asked = request(tmp_path / "mirror.git", {"main.star": run("for i in range(1000000000):\n    pass")})
+    with (tmp_path / "planted").open("wb") as planted:
+        os.set_inheritable(planted.fileno(), True)
+        thread = threading.Thread(target=lambda: refusal(lambda: LIMITED.evaluate(asked)))
+        thread.start()
+        try:
+            process = limited_child(deadline=time.monotonic() + 3)
+            files = [os.readlink(item) for item in (process / "fd").iterdir()]
+            environment = (process / "environ").read_bytes()
+            status = (process / "status").read_text()
+        finally:
+            thread.join()
+    assert not [name for name in files if "planted" in name]
+    assert b"canary" not in environment
+    assert "NoNewPrivs:\t1" in status
+
+
+def limited_child(deadline: float) -> Path:
+    """The process folder of the one child of this process, once it has limited itself."""
+    while time.monotonic() < deadline:
+        children: list[str] = []
+        for task in Path("/proc/self/task").iterdir():
+            children += (task / "children").read_text().split()
+        for child in children:
+            process = Path("/proc") / child
+            if "NoNewPrivs:\t1" in (process / "status").read_text():
+                return process
+        time.sleep(0.01)
+    raise AssertionError("there is no worker")
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+def test_a_package_becomes_a_plan_with_positions(tmp_path: Path) -> None:
+    main = run("s = plan.add_service('web', ServiceConfig(image='x'))\nreturn {'ip': s.ip_address}")
+    plan = evaluated(tmp_path, main).plan
+    assert plan is not None
+    assert [(item.id, str(item.position)) for item in plan.instructions] == [("service/web", "main.star:2")]
+
+
+def test_equal_requests_give_equal_plans(tmp_path: Path) -> None:
+    asked = request(tmp_path / "mirror.git", {"main.star": run("plan.run_sh(run='x', store=['/a'])")})
+    assert WORKERS.evaluate(asked) == WORKERS.evaluate(asked)
+
+
+def test_problems_name_the_author_s_file_line_and_stack(tmp_path: Path) -> None:
+    main = "def inner(plan):\n    plan.add_service('web', 5)\n\ndef run(plan):\n    inner(plan)\n"
+    (problem,) = evaluated(tmp_path, main).problems
+    assert problem.reason is Reason.EVALUATION_FAILED
+    assert problem.position == "main.star:2"
+    assert "'config' is 5 (int), expected a ServiceConfig" in problem.message
+    assert [frame[:2] for frame in problem.stack][:2] == [("main.star", 5), ("main.star", 2)]
+
+
+def test_a_failing_package_shows_no_placeholder(tmp_path: Path) -> None:
+    body = "s = plan.add_service('web', ServiceConfig(image='x'))\nfail('no ' + s.ip_address + args['pw'])"
+    (problem,) = evaluated(tmp_path, run(body), args={"pw": {"secret": "PW"}}).problems
+    assert "no <web ip_address><secret PW>" in problem.message
+
+
+def test_a_dependency_is_asked_for_and_then_read_from_its_own_mirror(tmp_path: Path) -> None:
+    main = "dep = import_module('github.com/other/lib/sub/lib.star@v1')\ndef run(plan):\n    return dep.VALUE\n"
+    asked = request(tmp_path / "mirror.git", {"main.star": main})
+    (missing,) = WORKERS.evaluate(asked).missing
+    assert (missing.locator, missing.ref) == ("github.com/other/lib", "v1")
+    files = {"sub/lib.star": b"VALUE = read_file('./value.txt')", "sub/value.txt": b"from the tag"}
+    commit = mirror(tmp_path / "lib.git", files)
+    url = "https://127.0.0.1/other/lib.git"
+    pin = Pin(root="github.com/other/lib", ref="v1", url=url, commit=commit)
+    complete = EvaluationRequest(
+        package=Package(locator=asked.package.locator, url=asked.package.url, commit=asked.package.commit, pins=(pin,)),
+        arguments=asked.arguments,
+        cluster_type="docker",
+        mirrors=asked.mirrors.with_({url: str(tmp_path / "lib.git")}),
+    )
+    plan = WORKERS.evaluate(complete).plan
+    assert plan is not None
+    assert plan.output == "from the tag"
+
+
+def test_lowered_sources_are_kept_and_used_again(tmp_path: Path) -> None:
+    workers = WorkerEvaluator(WorkerSettings(cache=str(tmp_path / "cache")))
+    asked = request(tmp_path / "mirror.git", {"main.star": run("return [1][0]")})
+    first = workers.evaluate(asked)
+    assert list((tmp_path / "cache").iterdir())
+    assert workers.evaluate(asked) == first
+
+
+def test_templates_are_rendered_as_go_does() -> None:
+    data = freeze({"n": 9, "list": ["a", "b"]})
+    files = {"a.txt": ("{{ .n }}{{ range .list }} {{ . }}{{ end }}\n", data), "b/c": ("x", None)}
+    assert WORKERS.render(files) == {"a.txt": b"9 a b\n", "b/c": b"x"}
+
+
+def test_a_template_that_fails_is_named() -> None:
+    error = refusal(lambda: WORKERS.render({"a.txt": ("{{ .n", None)}))
+    assert isinstance(error, StepError)
+    assert error.reason is Reason.TEMPLATE_FAILED
+    assert "'a.txt'" in error.message
+
+
+def test_jq_gives_every_result_in_order() -> None:
+    document = freeze({"a": [1, {"b": 2.5}, None, "x"]})
+    assert WORKERS.extract(".a[]", document) == (1, Frozen({"b": 2.5}), None, "x")
+    assert WORKERS.extract("fromjson | .x", '{"x": "é"}') == ("é",)
+    assert WORKERS.extract("empty", None) == ()
+
+
+@pytest.mark.parametrize("program", [".[", ".a.b.c", 'error("no")', "input"])
+def test_a_jq_program_that_fails_is_a_failed_step(program: str) -> None:
+    error = refusal(lambda: WORKERS.extract(program, Frozen({"a": 1})))
+    assert isinstance(error, StepError)
+    assert error.reason is Reason.EXTRACT_FAILED
+
+
+def test_yaml_is_data_with_marks_and_duplicates() -> None:
+    found = WORKERS.load_yaml(b"a: 1\nb:\n  - x: yes\n  - 2\na: 3\n", "f.yaml")
+    assert found.data == Frozen({"a": 3, "b": (Frozen({"x": True}), 2)})
+    assert found.marks["b.0.x"] == (3, 8)
+    assert found.marks["b.0.x#key"] == (3, 5)
+    assert found.marks["b.1"] == (4, 5)
+    assert found.duplicates == ("a",)
