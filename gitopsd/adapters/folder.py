@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gitopsd.errors import Reason, UserError
-from gitopsd.ports import TreeFile
+from gitopsd.model.environment import Commit, Source
+from gitopsd.model.package import Missing, Pin
+from gitopsd.ports import Git, TreeFile
 
 _SHOWN = 200
 
@@ -108,6 +110,42 @@ class FolderReader:
         if len(content) > self._file_bytes:
             raise _exceeded(path, f"is longer than {self._file_bytes} bytes")
         return content
+
+
+class FolderGit:
+    """The port ``Git`` over one plain folder, as the repository ``file://<folder>`` whose only commit has the id "".
+
+    ``others`` gives the Git for repositories that a package names; it is asked for when one is needed.
+    """
+
+    def __init__(self, folder: Path, others: Callable[[], Git]) -> None:
+        self.url = f"file://{folder.resolve()}"
+        self._folder = str(folder.resolve())
+        self._reader = FolderReader(self._folder)
+        self._others = others
+
+    def head(self, source: Source) -> Commit:
+        return Commit(url=self.url, ref=source.ref, id="") if source.url == self.url else self._others().head(source)
+
+    def pin(self, missing: Missing, *, environment: str) -> Pin:
+        return self._others().pin(missing, environment=environment)
+
+    def read(self, url: str, commit: str, path: str) -> bytes:
+        return self._reader.read(path) if self._is_own(url, commit) else self._others().read(url, commit, path)
+
+    def files(self, url: str, commit: str, path: str) -> tuple[TreeFile, ...]:
+        if self._is_own(url, commit):
+            return tuple(self._reader.files(path))
+        return self._others().files(url, commit, path)
+
+    def commits(self, source: Source, *, limit: int = 50) -> tuple[Commit, ...]:
+        return () if source.url == self.url else self._others().commits(source, limit=limit)
+
+    def mirror(self, url: str) -> str:
+        return self._folder if url == self.url else self._others().mirror(url)
+
+    def _is_own(self, url: str, commit: str) -> bool:
+        return url == self.url and not commit
 
 
 def _shown(path: str) -> str:

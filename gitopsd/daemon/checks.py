@@ -8,11 +8,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitopsd.daemon.roster import Roster, Seen, Watched
+from gitopsd.daemon.roster import Roster, Seen, Watched, watched
 from gitopsd.daemon.work import Asked, Work
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.fetch import Fetched, read_environments
 from gitopsd.kit.backoff import Backoff
+from gitopsd.model.environment import Commit, Source
 from gitopsd.model.plan import Problem
 from gitopsd.ports import Clock, Evaluator, Git
 
@@ -34,7 +35,7 @@ def merge_asking(waiting: Asking, new: Asking) -> Asking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckParts:
     """What a check works with. ``put`` queues work for an environment, ``delay`` puts the next check off,
-    ``drift`` begins drift checks of an environment."""
+    ``drift`` begins drift checks of an environment, ``watch`` and ``unwatch`` begin and end the checks of a ref."""
 
     git: Git
     evaluator: Evaluator
@@ -43,6 +44,8 @@ class CheckParts:
     put: Callable[[Work], None]
     delay: Callable[[Watched, float], None]
     drift: Callable[[str], None]
+    watch: Callable[[Source], None]
+    unwatch: Callable[[Watched], None]
     log: Any
 
 
@@ -71,22 +74,28 @@ class Checker:
 
     def _look(self, key: Watched) -> None:
         parts, seen = self._parts, self._parts.roster.seen(key)
+        if seen is None:
+            return  # nobody follows it any more
         commit = parts.git.head(seen.source)
         if seen.failures:
             parts.log.info("answers again", repository=seen.source.name, commit=commit.short)
-        now = replace(seen, commit=commit, checked_at=parts.clock.now(), failures=0)
+        now = replace(seen, commit=commit, checked_at=parts.clock.now(), failures=0, problems=_of_file(seen.problems))
         if seen.commit is not None and seen.commit.id == commit.id:
-            parts.roster.note(key, now if not seen.failures else replace(now, problems=_of_file(seen.problems)))
+            parts.roster.note(key, now)
             return
-        try:
-            fetched = read_environments(seen.source, commit, parts.git, parts.evaluator)
-        except TransientError:
-            raise
-        except GitopsdError as error:
-            parts.roster.note(key, replace(now, problems=(problem_of(error, "fetch"),)))
-            parts.log.warning(str(error), repository=seen.source.name, commit=commit.short)
-            return
-        self._take_over(key, replace(now, problems=self._problems(key, fetched)), fetched)
+        if seen.defines:
+            try:
+                fetched = read_environments(seen.source, commit, parts.git, parts.evaluator)
+            except TransientError:
+                raise
+            except GitopsdError as error:
+                parts.roster.note(key, replace(now, problems=(problem_of(error, "fetch"),)))
+                parts.log.warning(str(error), repository=seen.source.name, commit=commit.short)
+                return
+            now = replace(now, problems=self._problems(key, fetched))
+            self._define(key, now, fetched)
+        parts.roster.note(key, now)
+        self._follow(key, commit)
 
     def _problems(self, key: Watched, fetched: Fetched) -> tuple[Problem, ...]:
         refused = tuple(
@@ -100,28 +109,45 @@ class Checker:
         )
         return fetched.problems + refused
 
-    def _take_over(self, key: Watched, seen: Seen, fetched: Fetched) -> None:
+    def _define(self, key: Watched, seen: Seen, fetched: Fetched) -> None:
+        """Takes definitions over; an environment with a ref of its own whose definition changed follows it anew."""
         parts = self._parts
-        commit, before = seen.commit, {member.environment.name: member for member in parts.roster.members()}
-        assert commit is not None
-        accepted = parts.roster.update(key, commit, fetched.environments, fetched.broken)
-        parts.roster.note(key, seen)
+        before = {member.environment.name: member for member in parts.roster.members()}
+        parts.roster.update(key, fetched.environments, fetched.broken)
+        new, old = parts.roster.own_refs()
+        for source in new:
+            parts.watch(source)
+        for gone in old:
+            parts.unwatch(gone)
         for problem in (*seen.problems, *(item for items in fetched.broken.values() for item in items)):
-            parts.log.warning(str(problem), repository=seen.source.name, commit=commit.short)
-        for environment in accepted:
-            known = before.get(environment.name)
-            asked = Asked.START if known is not None and known.commit.id == commit.id else Asked.COMMIT
-            parts.drift(environment.name)
-            parts.put(Work(asked=asked, environment=environment, commit=commit))
+            parts.log.warning(str(problem), repository=seen.source.name)
         for member in parts.roster.members():
-            if member.vanished and not before[member.environment.name].vanished:
-                parts.log.warning(
-                    "is not defined any more; its enclave is left as it is (gitopsd destroy ends it)",
-                    environment=member.environment.name, commit=commit.short,
-                )  # fmt: skip
+            known, environment = before.get(member.environment.name), member.environment
+            if member.vanished and known is not None and not known.vanished:
+                text = "is not defined any more; its enclave is left as it is (gitopsd destroy ends it)"
+                parts.log.warning(text, environment=environment.name)
+            elsewhere = member.origin == key != watched(environment.source)
+            changed = known is not None and known.environment != environment
+            if elsewhere and changed and member.commit is not None and not member.problems:
+                parts.put(Work(asked=Asked.COMMIT, environment=environment, commit=member.commit))
+
+    def _follow(self, key: Watched, commit: Commit) -> None:
+        """Hands every environment that follows (url, ref) to the queue. After a restart on the same commit only what
+        was interrupted has to be done."""
+        parts = self._parts
+        for member in parts.roster.members():
+            environment = member.environment
+            if watched(environment.source) != key or member.vanished or member.problems:
+                continue
+            same = member.commit is not None and member.commit.id == commit.id
+            parts.roster.follow(environment.name, commit)
+            parts.drift(environment.name)
+            parts.put(Work(asked=Asked.START if same else Asked.COMMIT, environment=environment, commit=commit))
 
     def _failed(self, key: Watched, error: GitopsdError) -> None:
         parts, seen = self._parts, self._parts.roster.seen(key)
+        if seen is None:
+            return
         failures = seen.failures + 1
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         wait = BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after)

@@ -86,9 +86,7 @@ def _raised(failure: Failure) -> GitopsdError:
             hint=problem.hint,
         )  # fmt: skip
     known = kind if kind in (errors.UserError, errors.StepError) else GitopsdError
-    return known(
-        problem.reason, problem.message, position=problem.position, hint=problem.hint, stack=problem.stack
-    )
+    return known(problem.reason, problem.message, position=problem.position, hint=problem.hint, stack=problem.stack)
 
 
 def _gone(why: str) -> TransientError:

@@ -43,6 +43,8 @@ def _refuse_number(value: Any, expected: str) -> Any:
 
 
 def _url(value: str) -> str:
+    if not value:
+        raise ValueError("expected an address, got nothing")
     if "://" not in value and not value.startswith("/"):
         raise ValueError("expected an address such as https://host/owner/repo.git, ssh://git@host/… or file:///…")
     if "@" in value.split("://", 1)[-1].split("/", 1)[0] and not value.startswith("ssh://"):
@@ -103,7 +105,6 @@ class Credential(Part):
     known_hosts: Reference | None = None
     urls: tuple[Url, ...] = ()
     environments: tuple[str, ...] = ()
-    locators: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -120,23 +121,22 @@ class SecretBinding(Reference):
     environments: tuple[str, ...] = Field(min_length=1)
 
 
-class LocalLimits(Part):
-    """Limits of each process of an enclave on this machine."""
-
-    memory: Size = 4 * 2**30
-    open_files: int = Field(default=65536, gt=0)
-    processes: int = Field(default=4096, gt=0)
-
-
 class LocalBackend(Part):
-    """Services as processes of this machine."""
+    """Services as processes of this machine. ``images`` maps globs over image names to the command that stands for
+    the image's own entrypoint; ``uids`` is the first of the user ids for enclaves, and their count."""
 
     type: Literal["local"] = "local"
     images: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    uid: int | None = Field(default=None, gt=0)
-    gid: int | None = Field(default=None, gt=0)
     cluster_type: Literal["docker", "kubernetes"] = "docker"
-    limits: LocalLimits = LocalLimits()
+    namespaces: bool = True
+    masks: tuple[str, ...] = ()
+    visible: tuple[str, ...] = ()
+    uids: tuple[int, int] = (1_610_000, 60_000)
+    grace: Duration = 10.0
+    memory_limits: bool = True
+    open_files: int = Field(default=65_536, gt=0)
+    pip_packages: bool = False
+    env: dict[str, str] = Field(default_factory=dict)
 
 
 class EvaluationLimits(Part):
@@ -152,17 +152,22 @@ class GitLimits(Part):
 
     connect_timeout: Duration = 10.0
     timeout: Duration = 60.0
+    fetch_time: Duration = 900.0
     transfer: Size = 512 * 2**20
+    objects: int = Field(default=5_000_000, gt=0)
     file: Size = 64 * 2**20
     tree: Size = 512 * 2**20
     files: int = Field(default=20_000, gt=0)
 
 
 class DownloadLimits(Part):
-    """Limits of what ``upload_files`` takes from a web address."""
+    """Limits of what ``upload_files`` takes from a web address. ``private_hosts`` (``name`` or ``name:port``) may have
+    addresses that are not public: packages may read what is there."""
 
-    timeout: Duration = 60.0
+    time: Duration = 300.0
+    timeout: Duration = 30.0
     size: Size = 256 * 2**20
+    private_hosts: tuple[str, ...] = ()
 
 
 class Limits(Part):
@@ -191,12 +196,14 @@ class StoreSettings(Part):
 
 
 class ForgeSettings(Part):
-    """A code forge that gets commit statuses."""
+    """A code forge that gets commit statuses. ``repositories`` maps git addresses to ``owner/name`` where the address
+    does not tell, such as a mirror or a folder."""
 
     type: Literal["github", "gitlab", "gitea", "forgejo"]
-    url: Url
-    api: Url | None = None
+    url: Annotated[str, AfterValidator(_url)] = ""
+    api: Annotated[str, AfterValidator(_url)] = ""
     token: Reference
+    repositories: dict[str, str] = Field(default_factory=dict)
 
 
 class SlackSettings(Part):
@@ -204,7 +211,7 @@ class SlackSettings(Part):
 
     channel: str = Field(min_length=1)
     token: Reference
-    api: Url | None = None
+    api: Annotated[str, AfterValidator(_url)] = ""
 
 
 class Drift(Part):

@@ -131,14 +131,24 @@ class _Mirrors:
         return tuple(self._reader(url, commit).files(path))
 
     def _reader(self, url: str, commit: str) -> Any:
-        from gitopsd.adapters.git.reader import TreeReader
         from gitopsd.errors import Reason, UserError
 
         if (url, commit) not in self._readers:
             if url not in self._folder_by_url:
                 raise UserError(Reason.SOURCE_UNREACHABLE, f"there is no mirror of {url}")
-            self._readers[url, commit] = TreeReader(self._folder_by_url[url], commit)
+            self._readers[url, commit] = _opened(self._folder_by_url[url], commit)
         return self._readers[url, commit]
+
+
+def _opened(folder: str, commit: str) -> Any:
+    """A commit of a mirror; without a commit the folder itself, as it is on the disk."""
+    if not commit:
+        from gitopsd.adapters.folder import FolderReader
+
+        return FolderReader(folder)
+    from gitopsd.adapters.git.reader import TreeReader
+
+    return TreeReader(folder, commit)
 
 
 def _render(payload: Mapping[str, Any]) -> dict[str, str]:

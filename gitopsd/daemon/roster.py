@@ -24,23 +24,27 @@ def watched(source: Source) -> Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An environment as it was last defined, and the commit that defined it.
+    """An environment as it was last defined, the (url, ref) that defined it, and the commit to follow: None as long
+    as a ref of its own was not asked for.
 
     ``vanished``: its definition left the repository. ``problems`` are those of its newest definition, which then is
     not this one.
     """
 
     environment: Environment
-    commit: Commit
+    origin: Watched
+    commit: Commit | None = None
     vanished: bool = False
     problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a check of a repository saw. ``problems`` are those of its last check or of its environments file."""
+    """What a check saw. ``defines``: environments are defined there, not only followed. ``problems`` are those of its
+    last check or of its environments file."""
 
     source: Source
+    defines: bool = True
     commit: Commit | None = None
     checked_at: datetime | None = None
     failures: int = 0
@@ -48,7 +52,7 @@ class Seen:
 
 
 class Roster:
-    """Environments by name and repositories by what is watched; may be shared by threads.
+    """Environments by name and what is watched; may be shared by threads.
 
     Suspensions by a person are kept in a file of the state directory, so that they outlive the daemon.
     """
@@ -65,41 +69,52 @@ class Roster:
 
     def recall(self, environment: Environment, commit: Commit) -> None:
         """An environment that was followed before this start, as long as nothing newer is known."""
+        source = environment.source
         with self._lock:
-            self._members.setdefault(environment.name, Member(environment=environment, commit=commit))
+            homes = (key for key, seen in self._seen.items() if (seen.source.name, key[0]) == (source.name, source.url))
+            origin = next(homes, watched(source))
+            self._members.setdefault(environment.name, Member(environment=environment, origin=origin, commit=commit))
 
-    def seen(self, key: Watched) -> Seen:
+    def seen(self, key: Watched) -> Seen | None:
+        """What the last check saw; None for what is not watched."""
         with self._lock:
-            return self._seen[key]
+            return self._seen.get(key)
 
     def all_seen(self) -> tuple[Seen, ...]:
         with self._lock:
             return tuple(self._seen.values())
 
     def note(self, key: Watched, seen: Seen) -> None:
-        """What a check of a repository saw."""
+        """What a check saw."""
         with self._lock:
             self._seen[key] = seen
 
-    def update(
-        self, key: Watched, commit: Commit, defined: tuple[Environment, ...], broken: Mapping[str, tuple[Problem, ...]]
-    ) -> tuple[Environment, ...]:
-        """Takes over what a commit defines; returns the environments that it may be followed for.
+    def update(self, key: Watched, defined: tuple[Environment, ...], broken: Mapping[str, tuple[Problem, ...]]) -> None:
+        """Takes over what a repository defines now.
 
         An environment of this repository that is neither defined nor broken has vanished. A name that another
-        repository defines already is refused: the first one keeps it.
+        repository defines already stays with that one, see :meth:`refused`.
         """
         with self._lock:
             self._broken[key] = broken
-            accepted = tuple(environment for environment in defined if self._owner(environment.name) in (None, key))
-            for environment in accepted:
-                self._members[environment.name] = Member(environment=environment, commit=commit)
+            for environment in defined:
+                if self._owner(environment.name) not in (None, key):
+                    continue
+                known = self._members.get(environment.name)
+                same = known is not None and watched(known.environment.source) == watched(environment.source)
+                commit = known.commit if known is not None and same else None
+                self._members[environment.name] = Member(environment=environment, origin=key, commit=commit)
             names = {environment.name for environment in defined}
             for name, member in list(self._members.items()):
-                if watched(member.environment.source) == key and name not in names:
+                if member.origin == key and name not in names:
                     problems = broken.get(name, ())
                     self._members[name] = replace(member, vanished=name not in broken, problems=problems)
-            return accepted
+
+    def follow(self, name: str, commit: Commit) -> None:
+        """An environment follows a commit from now on."""
+        with self._lock:
+            if name in self._members:
+                self._members[name] = replace(self._members[name], commit=commit)
 
     def refused(self, key: Watched, defined: tuple[Environment, ...]) -> tuple[str, ...]:
         """Names that another repository has already."""
@@ -110,8 +125,24 @@ class Roster:
         member = self._members.get(name)
         if member is None or member.vanished:
             return None
-        owner = watched(member.environment.source)
-        return owner if owner in self._seen else None
+        return member.origin if member.origin in self._seen else None
+
+    def own_refs(self) -> tuple[tuple[Source, ...], tuple[Watched, ...]]:
+        """Refs that environments follow and that are not watched yet, and those that nobody follows any more. Both
+        are as good as done after this call."""
+        with self._lock:
+            followed = {
+                watched(item.environment.source): item.environment.source
+                for item in self._members.values()
+                if not item.vanished and item.origin in self._seen
+            }
+            new = tuple(source for key, source in followed.items() if key not in self._seen)
+            old = tuple(key for key, seen in self._seen.items() if not seen.defines and key not in followed)
+            for source in new:
+                self._seen[watched(source)] = Seen(source=source, defines=False)
+            for key in old:
+                del self._seen[key]
+            return new, old
 
     def forget(self, name: str) -> None:
         """An environment that was destroyed and is not defined any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,10 +81,15 @@ class Schedule:
     def forget(self, environment: str) -> None:
         """Ends drift checks and repetitions of an environment."""
         for name in (f"drift/{environment}", f"retry/{environment}"):
-            try:
-                self._jobs.remove_job(name)
-            except JobLookupError:
-                continue
+            self._end(name)
+
+    def unwatch(self, key: Watched) -> None:
+        """Ends the checks of (url, ref)."""
+        self._end(_check_id(key))
+
+    def _end(self, name: str) -> None:
+        with suppress(JobLookupError):
+            self._jobs.remove_job(name)
 
     def retry_at(self, environment: str) -> datetime | None:
         """When an environment is tried again."""
@@ -105,10 +111,8 @@ class Schedule:
         self._jobs.add_job(door, trigger, args=args, id=name, next_run_time=_in(first), replace_existing=True)
 
     def _move(self, name: str, seconds: float) -> None:
-        try:
+        with suppress(JobLookupError):
             self._jobs.modify_job(name, next_run_time=_in(seconds))
-        except JobLookupError:
-            return
 
 
 def _check_id(key: Watched) -> str:

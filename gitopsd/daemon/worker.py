@@ -18,9 +18,7 @@ class Crew(Generic[K, W]):
     ``act`` handles every failure of the work itself; what it lets out is logged as a bug and ends only that piece.
     """
 
-    def __init__(
-        self, queue: KeyedQueue[K, W], act: Callable[[K, W], None], *, size: int, name: str, log: Any
-    ) -> None:
+    def __init__(self, queue: KeyedQueue[K, W], act: Callable[[K, W], None], *, size: int, name: str, log: Any) -> None:
         self._queue = queue
         self._act = act
         self._slots = threading.Semaphore(size)

@@ -1,0 +1,173 @@
+"""Plans and checks a folder without a daemon: no state, no credentials, nothing applied.
+
+The same stages as the daemon's, over the folder as it is on the disk. What a package imports is fetched anonymously,
+within rewrites, into a cache of the user. Libraries that a plain package does not need are not imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from gitopsd.adapters.folder import FolderGit
+from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
+from gitopsd.errors import GitopsdError, Reason, UserError
+from gitopsd.fetch import FILE, read_arguments, read_environments
+from gitopsd.model.environment import Commit, Environment, Source
+from gitopsd.model.package import Arguments, Download
+from gitopsd.model.plan import Evaluation, Problem
+from gitopsd.model.values import Frozen, Json, freeze
+from gitopsd.ports import EvaluationRequest, Evaluator, Git, TreeFile
+from gitopsd.resolve import resolve
+from gitopsd.resolve.closure import close
+
+LARGEST_ARGUMENTS = 4 * 1024 * 1024
+
+
+def cache_folder() -> Path:
+    """Where mirrors and lowered sources are kept, as the XDG base directory specification says."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    return Path(base) / "gitopsd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """A folder that holds a package or an environment repository. ``rewrites`` replace prefixes of addresses,
+    ``cluster_type`` is what ``plan.get_cluster_type()`` answers."""
+
+    folder: Path
+    rewrites: Mapping[str, str] = field(default_factory=dict)
+    cluster_type: str = "docker"
+    cache: Path = field(default_factory=cache_folder)
+
+    def plan(self, args_file: Path | None = None) -> Evaluation:
+        """What the package in the folder asks for. Raises UserError for what is no package, and what fetching a
+        dependency raises."""
+        evaluator, git = self._evaluator(), self._git()
+        arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
+        environment = Environment(
+            name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
+            enclave="offline",
+        )  # fmt: skip
+        return self._evaluated(environment, arguments, git, evaluator)
+
+    def check(self) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+        """The environments of the folder's ``gitopsd.yaml``, and every problem: those of the file, and those of each
+        environment's package with its arguments."""
+        evaluator, git = self._evaluator(), self._git()
+        source = Source(name="folder", url=git.url)
+        commit = git.head(source)
+        fetched = read_environments(source, commit, git, evaluator)
+        problems = [*fetched.problems, *(item for items in fetched.broken.values() for item in items)]
+        for environment in fetched.environments:
+            problems += self._problems(environment, commit, git, evaluator)
+        names = (*(environment.name for environment in fetched.environments), *fetched.broken)
+        return names, tuple(problems)
+
+    def _problems(
+        self, environment: Environment, commit: Commit, git: FolderGit, evaluator: Evaluator
+    ) -> tuple[Problem, ...]:
+        try:
+            arguments = read_arguments(environment, commit, git, evaluator)
+            return self._evaluated(environment, arguments, git, evaluator).problems
+        except GitopsdError as error:
+            return (problem_of(error, environment.name),)
+
+    def _evaluated(
+        self, environment: Environment, arguments: Arguments, git: FolderGit, evaluator: Evaluator
+    ) -> Evaluation:
+        commit = Commit(url=git.url, ref=environment.source.ref, id="")
+        package = resolve(environment, commit, git, evaluator)
+        request = EvaluationRequest(package=package, arguments=arguments, cluster_type=self.cluster_type)
+        return close(request, environment, git, _Downloads(self.cache / "downloads"), evaluator)
+
+    @property
+    def is_environment_repository(self) -> bool:
+        """Whether the folder has an environments file at its root."""
+        return (self.folder / FILE).is_file()
+
+    def _git(self) -> FolderGit:
+        return FolderGit(self.folder, self._mirrors)
+
+    def _mirrors(self) -> Git:
+        from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
+
+        return GitMirrors(self.cache / "git", GitRules(rewrites=self.rewrites))
+
+    def _evaluator(self) -> WorkerEvaluator:
+        lowered = self.cache / "lowered"
+        try:
+            lowered.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            return WorkerEvaluator()  # without a place to write to it is only slower
+        return WorkerEvaluator(WorkerSettings(cache=str(lowered)))
+
+
+class _Downloads:
+    """The port ``Downloads``, opened when a package names a web address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fetch(self, url: str) -> Download:
+        return cast("Download", self._opened().fetch(url))
+
+    def files(self, download: Download) -> tuple[TreeFile, ...]:
+        return tuple(self._opened().files(download))
+
+    def _opened(self) -> Any:
+        from gitopsd.adapters.downloads import HttpDownloads
+
+        return HttpDownloads(self._folder)
+
+
+def read_args_file(file: Path, evaluator: Evaluator) -> Arguments:
+    """The argument object of a YAML or JSON file. UserError ARGUMENTS_INVALID when it holds none."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(LARGEST_ARGUMENTS + 1)
+    except OSError as error:
+        raise UserError(Reason.ARGUMENTS_INVALID, f"cannot be read: {error.strerror}", position=str(file)) from None
+    if len(text) > LARGEST_ARGUMENTS:
+        raise UserError(Reason.LIMIT_EXCEEDED, f"is longer than {LARGEST_ARGUMENTS} bytes", position=str(file))
+    data = _read_json(text)
+    if data is None:
+        try:
+            data = evaluator.load_yaml(text, str(file)).data
+        except UserError as error:
+            raise UserError(Reason.ARGUMENTS_INVALID, error.message, position=error.position, hint=error.hint) from None
+    if data is None:
+        data = Frozen()
+    if not isinstance(data, Frozen):
+        raise UserError(Reason.ARGUMENTS_INVALID, "expected an object of arguments", position=str(file))
+    return Arguments(values=data, origin=str(file))
+
+
+def _read_json(text: bytes) -> Json:
+    """The value of a JSON text; None for anything else, which may be YAML. An object alone is told from YAML safely;
+    a key that is given twice is left to the reader that reports it."""
+    if not text.lstrip().startswith(b"{"):
+        return None
+    try:
+        return freeze(json.loads(text, object_pairs_hook=_unique))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def problem_of(error: GitopsdError, stage: str) -> Problem:
+    """An error as a problem of an environment."""
+    return Problem(
+        stage=stage, reason=error.reason, message=error.message, position=error.position, hint=error.hint,
+        stack=error.stack,
+    )  # fmt: skip
