@@ -30,6 +30,7 @@ from gitopsd.ports import TreeFile
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+_LAST_PORT = 65535
 _LONGEST_URL = 4096
 _LONGEST_NAME = 255
 
@@ -139,7 +140,8 @@ class HttpDownloads:
             port = url.port or _PORTS.get(url.scheme, 0)
         except (httpx.InvalidURL, ValueError):
             raise _refused(text, "is no address") from None
-        if url.scheme not in _PORTS or not url.host or len(text) > _LONGEST_URL or not text.isprintable():
+        sound = url.scheme in _PORTS and url.host and port <= _LAST_PORT and len(text) <= _LONGEST_URL
+        if not sound or not text.isprintable():
             raise _refused(text, "is no http or https address")
         if url.userinfo:
             raise _refused(text, "has a user or password in it")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, Place, is_absolute, parse_package, path_inside
 from gitopsd.model.environment import Commit, Environment
-from gitopsd.model.package import Download, Missing, Package, Pin
+from gitopsd.model.package import Missing, Package, Pin
 from gitopsd.ports import Downloads, Evaluator, Git
 from gitopsd.resolve.manifest import Manifest, read_manifest
 
@@ -51,22 +51,23 @@ def complete(
     """
     pins = {(pin.root, pin.ref): pin for pin in package.pins}
     kept = {download.url: download for download in package.downloads}
-    for item in missing:
-        if item.url:
-            kept.setdefault(item.url, _NONE)
-        else:
-            pins.setdefault((item.locator, item.ref), _pin(item, environment, git))
-    if len(pins) > _MOST_PINS or len(kept) > _MOST_DOWNLOADS:
+    repositories = {(item.locator, item.ref): item for item in missing if not item.url}
+    urls = dict.fromkeys(item.url for item in missing if item.url)
+    if len(pins.keys() | repositories.keys()) > _MOST_PINS or len(kept.keys() | urls.keys()) > _MOST_DOWNLOADS:
         raise UserError(
             Reason.LIMIT_EXCEEDED,
             f"the package names more than {_MOST_PINS} repositories or {_MOST_DOWNLOADS} downloads",
             position=environment.position,
         )
-    done = (downloads.fetch(url) if found is _NONE else found for url, found in kept.items())
-    return replace(package, pins=tuple(pins.values()), downloads=tuple(done))
-
-
-_NONE = Download(url="", content="")
+    for key in repositories.keys() - pins.keys():
+        pins[key] = _pin(repositories[key], environment, git)
+    for url in urls.keys() - kept.keys():
+        kept[url] = downloads.fetch(url)
+    return replace(
+        package,
+        pins=tuple(pins[key] for key in sorted(pins)),
+        downloads=tuple(kept[url] for url in sorted(kept)),
+    )
 
 
 def _pin(item: Missing, environment: Environment, git: Git) -> Pin:
