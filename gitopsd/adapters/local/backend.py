@@ -28,6 +28,7 @@ from gitopsd.model.values import Frozen
 from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
 
 _CONNECT = 0.2
+_ROUNDS = 5
 _IGNORED = (
     "max_cpu", "min_cpu", "min_memory", "public_ports", "tolerations", "node_selectors", "files_to_be_moved", "tini",
     "tty", "devices", "publish_udp", "capabilities", "gpu", "privileged", "host_pid", "bind_mounts",
@@ -221,11 +222,11 @@ class LocalBackend:
 
     def destroy(self, enclave: str) -> None:
         """Ends every process of an enclave and deletes its folder, data included."""
-        for folder in self._keyed.running(enclave):
-            process = processes.process_of(folder)
-            if process is not None:
-                processes.kill(process)
-        self._services.end_all(enclave)
+        for _ in range(_ROUNDS):
+            living = [*self._keyed.running(enclave), *self._services.running(enclave)]
+            processes.kill(living)
+            if not living:
+                break
         _remove_at_once(self._folders.enclave(enclave))
         self._addresses.release(enclave)
 

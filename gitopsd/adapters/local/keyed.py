@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gitopsd.adapters.local.artifacts import read_tree
 from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_json
 from gitopsd.adapters.local.jobs import Jobs
-from gitopsd.adapters.local.processes import process_of, spawn
+from gitopsd.adapters.local.processes import ProcessId, process_of, spawn
 from gitopsd.errors import Reason, StepError
 from gitopsd.ports import CommandResult
 
@@ -101,12 +101,11 @@ class Keyed:
                 remove_tree(folder / name)
         return tuple(known["digests"])
 
-    def running(self, enclave: str) -> Iterator[Path]:
-        """Folders of everything that runs by key in an enclave."""
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self._folders.keyed(enclave)):
-                if entry.is_dir() and process_of(Path(entry.path)):
-                    yield Path(entry.path)
+    def running(self, enclave: str) -> list[ProcessId]:
+        """The shims of everything that runs by key in an enclave."""
+        folder = self._folders.keyed(enclave)
+        found = (process_of(path) for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
+        return [process for process in found if process is not None]
 
     def forget_old(self, enclave: str) -> None:
         """Deletes traces that are older than any run can be."""

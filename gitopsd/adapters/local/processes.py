@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,24 +120,26 @@ def spawn(job: dict[str, Any]) -> None:
 def end(process: ProcessId, *, grace: float) -> None:
     """Ends a shim with everything below it: TERM, ``grace`` seconds, KILL."""
     process.send(signal.SIGTERM)
-    if process.wait(grace + 2.0):
-        return
-    below = tuple(descendants(process.pid))
-    process.send(signal.SIGKILL)
-    for pid in below:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait(10.0)
+    if not process.wait(grace + 2.0):
+        kill([process])
 
 
-def kill(process: ProcessId) -> None:
-    """Ends a shim with everything below it at once."""
-    below = tuple(descendants(process.pid))
-    process.send(signal.SIGKILL)
-    for pid in below:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait(10.0)
+def kill(dying: Iterable[ProcessId]) -> None:
+    """Ends shims with everything below them at once."""
+    dying = list(dying)
+    for process in dying:
+        below = [found for pid in descendants(process.pid) if (found := find(pid))]
+        process.send(signal.SIGKILL)
+        for found in below:  # without a pid namespace the kernel does not end them
+            found.send(signal.SIGKILL)
+    for process in dying:
+        process.wait(10.0)
+
+
+def find(pid: int) -> ProcessId | None:
+    """The process that has a pid now; None when there is none."""
+    start = _start_of(pid)
+    return None if start is None else ProcessId(pid=pid, start=start, boot=boot_id())
 
 
 def descendants(pid: int) -> Iterator[int]:

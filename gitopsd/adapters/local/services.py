@@ -197,12 +197,10 @@ class Services:
         self._addresses.release(enclave, service)
         self.write_hosts(enclave)
 
-    def end_all(self, enclave: str) -> None:
-        """Kills every service of an enclave."""
-        for folder in self._of(enclave):
-            process = processes.process_of(folder / "run")
-            if process is not None:
-                processes.kill(process)
+    def running(self, enclave: str) -> list[processes.ProcessId]:
+        """The shims of an enclave's services."""
+        found = (processes.process_of(folder / "run") for folder in self._of(enclave))
+        return [process for process in found if process is not None]
 
     def write_hosts(self, enclave: str) -> None:
         """Lists the enclave's services in the hosts file that each of them sees. It is written in place: a bind
