@@ -4,6 +4,7 @@ import json
 import posixpath
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -17,7 +18,7 @@ class Package:
     plan_methods = ("print", "assert")
     text_methods = ("print", "assert")
     type_names = ()
-    constants = {}
+    constants = MappingProxyType({})
 
     def __init__(self, case):
         self.files = {path: text.encode() for path, text in case["files"].items()}

@@ -60,9 +60,11 @@ def differences(case, outcome):
     elif "error" in expected:
         if expected["error_contains"] not in outcome["error"]:
             found.append(f"said {outcome['error']!r}, expected {expected['error_contains']!r} in it")
-        for name in ("file", "line", "stack"):
-            if name in expected and outcome[name] != expected[name]:
-                found.append(f"{name} is {outcome[name]}, expected {expected[name]}")
+        found += [
+            f"{name} is {outcome[name]}, expected {expected[name]}"
+            for name in ("file", "line", "stack")
+            if name in expected and outcome[name] != expected[name]
+        ]
         if outcome["kind"] != expected["kind"] and not case.get("host_error"):
             found.append(f"kind is {outcome['kind']}, expected {expected['kind']}")
     return found

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -97,10 +98,8 @@ def test_every_helper_belongs_to_a_line_of_the_author(source):
 def test_a_damaged_source_is_lowered_or_refused_and_nothing_else(source, at, length, put):
     start = at % (len(source) + 1)
     damaged = source[:start] + put + source[start + length % 7 :]
-    try:
+    with suppress(Unlowerable):
         lower(damaged, path="x.star", plan_methods=PLAN)
-    except Unlowerable:
-        pass
 
 
 @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gitopsd.adapters.starlark import jsons, times
-from gitopsd.adapters.starlark.crossing import arguments, incoming, parse
+from gitopsd.adapters.starlark import json_decoder, jsons, times
+from gitopsd.adapters.starlark.crossing import arguments, incoming, parse, type_of
 from gitopsd.adapters.starlark.errors import nearest
 from gitopsd.adapters.starlark.lowering import MARK
 from gitopsd.adapters.starlark.printing import render
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callbacks"]
 
-_JSON = {"encode": jsons.encode, "decode": jsons.decode, "indent": jsons.indent}
+_JSON = {"encode": jsons.encode, "decode": json_decoder.decode, "indent": jsons.indent}
 
 
 class _Spoken(HostError):
@@ -81,15 +81,19 @@ class Callbacks:
 
     def _time(self, name: str, text: str) -> times.Result:
         args, kwargs = parse(text)
-        return times.FUNCTIONS["now"](args, kwargs) if name == "now" else _spoken(times.FUNCTIONS[name], args, kwargs)
+        function = times.FUNCTIONS[name]
+        found: times.Result = function(args, kwargs) if name == "now" else _spoken(function, args, kwargs)
+        return found
 
     def _time_read(self, _: str, text: str, name: str) -> times.Result:
-        return _spoken(times.attribute, parse(text), name)
+        found: times.Result = _spoken(times.attribute, parse(text), name)
+        return found
 
     def _time_method(self, name: str, text: str) -> times.Result:
         value, args, kwargs = parse(text)
         given = next(iter([*args, *kwargs.values()]), "")
-        return _spoken(times.method, value, name, str(given))
+        found: times.Result = _spoken(times.method, value, name, str(given))
+        return found
 
     def _time_operate(self, operator: str, text: str) -> StarlarkValue:
         return _spoken(times.operate, operator, *parse(text))
@@ -136,7 +140,7 @@ def _only_text(text: str, function: str, parameter: str) -> str:
         raise HostError(f"{function}: missing argument for {parameter}")
     value = args[0] if args else kwargs[parameter]
     if not isinstance(value, str):
-        raise HostError(f"{function}: for parameter {parameter}: got {jsons.type_of(value)}, want string")
+        raise HostError(f"{function}: for parameter {parameter}: got {type_of(value)}, want string")
     if not value:
         raise HostError(f"{function}: {parameter} is empty: expected a locator")
     return value

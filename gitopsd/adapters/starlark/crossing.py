@@ -13,7 +13,7 @@ from typing import Any
 
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
 
-__all__ = ["TOKEN", "arguments", "incoming", "is_marker", "parse", "unquote"]
+__all__ = ["TOKEN", "arguments", "incoming", "is_marker", "parse", "type_of", "unquote"]
 
 TOKEN = re.compile(
     r"""b?"(?:[^"\\]+|\\.)*"(?:\.(?:elem|codepoint)(?:_ord)?s\(\))?"""
@@ -22,8 +22,9 @@ TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.DOTALL)
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_WORDS: dict[str, StarlarkValue] = {"None": None, "True": True, "False": False, "+inf": float("inf"), "inf": float("inf"),
-                                    "-inf": float("-inf"), "nan": float("nan")}  # fmt: skip
+_WORDS: dict[str, StarlarkValue] = {
+    "None": None, "True": True, "False": False, "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
+}  # fmt: skip
 _MARKER = OpaqueValue(type_name="marker", text="")
 
 
@@ -195,3 +196,10 @@ def _chunks(text: str) -> list[str | int]:
         elif part:
             chunks.append(part)
     return chunks
+
+
+def type_of(value: StarlarkValue) -> str:
+    """Name a value's type as Starlark does."""
+    if isinstance(value, StructValue | OpaqueValue):
+        return value.type_name
+    return "string" if isinstance(value, str) else type(value).__name__

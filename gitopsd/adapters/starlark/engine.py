@@ -88,9 +88,7 @@ class StarlarkEngine:
         )
         star.exec(prelude(text_methods=host.text_methods), filename=FILE)
         star.exec(
-            published(
-                plan_methods=host.plan_methods, type_names=host.type_names, constants=host.constants, main=main
-            ),
+            published(plan_methods=host.plan_methods, type_names=host.type_names, constants=host.constants, main=main),
             filename=FILE,
         )
         star.exec(restoring(builtin_names(host.type_names)), filename=FILE)
@@ -105,18 +103,18 @@ class StarlarkEngine:
             raise _no_entry(f"no function '{function}' in {path}", path)
         parser = arguments.get("_kurtosis_parser", "dict")
         if parser not in ("dict", "struct"):
-            raise _no_entry(f"_kurtosis_parser is {parser!r}: expected \"dict\" or \"struct\"", path)
+            raise _no_entry(f'_kurtosis_parser is {parser!r}: expected "dict" or "struct"', path)
         if function == "run" and names and names[0] != "plan":
             raise _no_entry(f"the first parameter of run must be plan, not {names[0]}", path)
         whole = function == "run" and len(names) == 2 and names[1] == "args"
         if parser == "struct" and not whole:
-            raise _no_entry("_kurtosis_parser \"struct\" needs `def run(plan, args)`", path)
+            raise _no_entry('_kurtosis_parser "struct" needs `def run(plan, args)`', path)
         self._callbacks.given = _as_struct(arguments) if parser == "struct" else arguments
         plan = f"{MARK}_plan" if parameters is None or names[:1] == ["plan"] else ""
         given = f"{MARK}_arguments()" if whole else f"**{MARK}_arguments()"
         if parameters is not None and not names:
             plan = given = ""
-        start = f"{MARK}_start({MARK}M{modules.numbers[path]}[3], \"{function}\")"
+        start = f'{MARK}_start({MARK}M{modules.numbers[path]}[3], "{function}")'
         self._callbacks.no_entry = _no_entry(f"'{function}' in {path} is not a function", path)
         return f"{MARK}_finish({start}({', '.join(filter(None, [plan, given]))}))"
 

@@ -51,9 +51,7 @@ class Translator:
                 return StarlarkProblem(error.msg, kind="syntax", position=position)
             case starlark_go.errors.ResolveError():
                 first = error.errors[0]
-                return StarlarkProblem(
-                    first.msg, kind="resolve", position=SourcePosition(file=path, line=first.line)
-                )
+                return StarlarkProblem(first.msg, kind="resolve", position=SourcePosition(file=path, line=first.line))
             case starlark_go.errors.EvalError():
                 return self._at_run_time(error, path, message, kind)
             case _:

@@ -31,7 +31,9 @@ def lower(source: str, *, path: str, plan_methods: frozenset[str], careful: bool
     return work.result()
 
 
-def origins(source: str, *, path: str, plan_methods: frozenset[str], careful: bool = False) -> dict[tuple[int, int], int]:
+def origins(
+    source: str, *, path: str, plan_methods: frozenset[str], careful: bool = False
+) -> dict[tuple[int, int], int]:
     """Lower again and map (line, column) of each helper's parenthesis to the author's line. Raises Unlowerable."""
     work = Lowering(source, path, plan_methods)
     work.careful = careful

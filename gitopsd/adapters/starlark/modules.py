@@ -20,6 +20,7 @@ from gitopsd.evaluate.engine import (
     Host,
     HostError,
     MissingSource,
+    ProblemKind,
     SourceFile,
     SourcePosition,
     StackFrame,
@@ -216,7 +217,7 @@ class Modules:
             stack: tuple[StackFrame, ...] = outer.stack + cause.stack
             return StarlarkProblem(cause.message, kind=cause.kind, position=cause.position, stack=stack)
         if isinstance(cause, HostError) and not isinstance(cause, MissingSource):
-            kind = "eval" if getattr(cause, "spoken", False) else "host"
+            kind: ProblemKind = "eval" if getattr(cause, "spoken", False) else "host"
             return self.translator.problem(error, path, message=str(cause), kind=kind)
         return cause
 

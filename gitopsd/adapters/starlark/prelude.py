@@ -11,7 +11,10 @@ __all__ = ["FILE", "captured", "prelude", "published", "restoring"]
 
 FILE = "ƶ"
 """The file name of all sources that are not the author's."""
-_ORIGINALS = ["abs", "all", "any", "bool", "bytes", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr", "hash", "int", "len", "list", "max", "min", "ord", "range", "repr", "reversed", "sorted", "str", "tuple", "type", "zip"]
+_ORIGINALS = tuple(
+    "abs all any bool bytes chr dict dir enumerate fail float getattr hasattr hash int len list max min ord range "
+    "repr reversed sorted str tuple type zip".split(" ")
+)
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "fdiv": "//", "or": "|", "xor": "^", "and": "&", "shl": "<<",
     "shr": ">>",
@@ -70,13 +73,14 @@ def prelude(*, text_methods: Iterable[str]) -> str:
     return "\n".join(parts)
 
 
-def published(*, plan_methods: Iterable[str], type_names: Iterable[str], constants: Mapping[str, str], main: str) -> str:
+def published(
+    *, plan_methods: Iterable[str], type_names: Iterable[str], constants: Mapping[str, str], main: str
+) -> str:
     """Modules, types and `plan`, under their private names. `main` is for uses of a name that its file also binds."""
     parts = [_TYPE.format(name=name) for name in type_names]
-    for name in ("encode", "decode", "indent"):
-        parts.append(_FUNCTION.format(function=f"json_{name}", call=f'ƶ_one(ƶ_json("{name}", ƶ_repr((a, k))))'))
-    for name in FUNCTIONS:
-        parts.append(_FUNCTION.format(function=f"time_{name}", call=f'ƶ_time_value(ƶ_time("{name}", ƶ_repr((a, k))))'))
+    calls = {f"json_{name}": f'ƶ_one(ƶ_json("{name}", ƶ_repr((a, k))))' for name in ("encode", "decode", "indent")}
+    calls |= {f"time_{name}": f'ƶ_time_value(ƶ_time("{name}", ƶ_repr((a, k))))' for name in FUNCTIONS}
+    parts += [_FUNCTION.format(function=function, call=call) for function, call in calls.items()]
     members = [f'"{name}": ƶjson_{name}' for name in ("decode", "encode", "indent")]
     parts.append(f'ƶjson = ƶ_module("json", {{{", ".join(members)}}})')
     members = [f'"{name}": ƶtime_{name}' for name in FUNCTIONS]

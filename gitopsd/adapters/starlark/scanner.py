@@ -28,9 +28,7 @@ _STRING = r"""
 """
 _NUMBER = r"0[xXoObB]\w* | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d*)?"
 _OPERATOR = r"//=|<<=|>>=|==|!=|<=|>=|\+=|-=|\*=|/=|%=|&=|\|=|\^=|\*\*|//|<<|>>|[-+*/%&|^~<>=.,:;(){}\[\]]"
-_TOKEN = re.compile(
-    rf"({_GAP})((?s:{_STRING})|[^\W\d]\w*|{_NUMBER}|\r\n|\r|\n|{_OPERATOR}|.|\Z)", re.VERBOSE
-)
+_TOKEN = re.compile(rf"({_GAP})((?s:{_STRING})|[^\W\d]\w*|{_NUMBER}|\r\n|\r|\n|{_OPERATOR}|.|\Z)", re.VERBOSE)
 
 
 def scan(source: str) -> tuple[list[str], list[str]]:

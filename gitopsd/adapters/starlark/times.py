@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from gitopsd.adapters.starlark.crossing import type_of
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "attribute", "duration_text", "method", "names", "operate", "time_text"]
@@ -102,18 +103,13 @@ def time_text(nanoseconds: int, location: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} {offset} {name}"
 
 
-def _value_text(value: StarlarkValue) -> str:
-    names = {str: "string", type(None): "NoneType"}
-    return value.type_name if isinstance(value, OpaqueValue) else names.get(type(value), type(value).__name__)
-
-
 def _function_parse_duration(args: tuple[StarlarkValue, ...], kwargs: dict[str, StarlarkValue]) -> Result:
     given = args[0] if args else kwargs.get("d")
     if isinstance(given, OpaqueValue) and given.type_name == "time.duration":
         return "time.duration", given.payload
     if not isinstance(given, str):
         wanted = "a duration, string, or int"
-        raise HostError(f"parse_duration: for parameter 1: got {_value_text(given)}, want {wanted}")
+        raise HostError(f"parse_duration: for parameter 1: got {type_of(given)}, want {wanted}")
     try:
         return "time.duration", (parse_duration(given),)
     except HostError as problem:
@@ -146,8 +142,8 @@ def _time_of(found: dict[str, str | None], location: str) -> tuple[int, str]:
         location = zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
         location = "UTC" if location in ("+00:00", "-00:00") else location
     year = int(found.get("year") or (2000 + int(found.get("short") or 0)))
-    clock = [int(found.get(name) or 0) for name in ("hour", "minute", "second")]
-    moment = datetime(year, month, int(found.get("day") or 1), *clock, tzinfo=_zone(location))
+    hour, minute, second = (int(found.get(name) or 0) for name in ("hour", "minute", "second"))
+    moment = datetime(year, month, int(found.get("day") or 1), hour, minute, second, tzinfo=_zone(location))
     fraction = (found.get("fraction") or ".0")[1:].ljust(9, "0")[:9]
     return _nanoseconds(moment) + int(fraction), location
 
@@ -183,7 +179,7 @@ def _function_is_valid_timezone(args: tuple[StarlarkValue, ...], kwargs: dict[st
 
 
 def _function_now(args: tuple[StarlarkValue, ...], kwargs: dict[str, StarlarkValue]) -> Result:
-    raise HostError("time.now is not available: a plan must not depend on when it is made; pass the time as an argument")
+    raise HostError("time.now is not available: a plan must not depend on when it is made; pass an argument instead")
 
 
 FUNCTIONS: dict[str, Callable[[tuple[StarlarkValue, ...], dict[str, StarlarkValue]], Result]] = {
@@ -196,7 +192,8 @@ FUNCTIONS: dict[str, Callable[[tuple[StarlarkValue, ...], dict[str, StarlarkValu
 }
 _DURATION: dict[str, Callable[[int], int | float]] = {
     "hours": lambda ns: ns / 3600e9, "minutes": lambda ns: ns / 60e9, "seconds": lambda ns: ns / 1e9,
-    "milliseconds": lambda ns: int(ns / 10**6), "microseconds": lambda ns: int(ns / 10**3), "nanoseconds": lambda ns: ns,
+    "milliseconds": lambda ns: int(ns / 10**6), "microseconds": lambda ns: int(ns / 10**3),
+    "nanoseconds": lambda ns: ns,
 }  # fmt: skip
 _TIME = ("day", "hour", "minute", "month", "nanosecond", "second", "unix", "unix_nano", "year")
 _METHODS = ("format", "in_location")
