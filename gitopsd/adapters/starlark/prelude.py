@@ -11,10 +11,12 @@ __all__ = ["FILE", "captured", "prelude", "published", "restoring"]
 
 FILE = "ƶ"
 """The file name of all sources that are not the author's."""
-_ORIGINALS = tuple(
-    "abs all any bool bytes chr dict dir enumerate fail float getattr hasattr hash int len list max min ord range "
-    "repr reversed sorted str tuple type zip".split(" ")
-)
+_FILES = ("values.star", "operators.star", "builtins.star")
+_ORIGINALS = (
+    "abs", "all", "any", "bool", "bytes", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr",
+    "hash", "int", "len", "list", "max", "min", "ord", "range", "repr", "reversed", "sorted", "str", "tuple", "type",
+    "zip",
+)  # fmt: skip
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "fdiv": "//", "or": "|", "xor": "^", "and": "&", "shl": "<<",
     "shr": ">>",
@@ -64,7 +66,7 @@ def captured() -> str:
 
 def prelude(*, text_methods: Iterable[str]) -> str:
     """Everything that does not depend on what the host offers, but for which methods print."""
-    parts = [Path(__file__).with_name("prelude.star").read_text(encoding="utf-8")]
+    parts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _FILES]
     parts += [_BINARY.format(name=name, sign=sign) for name, sign in _OPERATORS.items()]
     parts += [_REFUSING.format(name=name, message=message) for name, message in _REFUSALS.items()]
     table = ", ".join(f'"{name}": ƶi{name}' for name in [*_OPERATORS, "mod"])
