@@ -144,7 +144,8 @@ def _to(commit: str) -> str:
 def _took(run: Run) -> str:
     if run.started_at is None or run.ended_at is None:
         return ""
-    return f" in {duration_text((run.ended_at - run.started_at).total_seconds())}"
+    seconds = (run.ended_at - run.started_at).total_seconds()
+    return f" in {duration_text(seconds)}" if seconds >= 0.05 else ""
 
 
 def _again(run: Run) -> str:

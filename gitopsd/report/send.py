@@ -158,7 +158,10 @@ def deliver(store: Store, channels: Channels, *, clock: Clock, journal: Journal)
     delivery = _Delivery(store, channels, clock, journal)
     for item in waiting:
         delivery.take(item, waiting)
-    return min((item.due_at or clock.now() for item in store.outbox(limit=BATCH)), default=None)
+    heads: dict[str, Outgoing] = {}
+    for item in store.outbox(limit=BATCH):
+        heads.setdefault(item.stream, item)
+    return min((item.due_at or clock.now() for item in heads.values()), default=None)
 
 
 class _Delivery:

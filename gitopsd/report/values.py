@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gitopsd.kit.text import shorten, strip_controls
+from gitopsd.kit.text import one_line, shorten, strip_controls
 from gitopsd.model.ops import AddService, Op
 from gitopsd.model.parts import Artifacts, Image, Persistent
 from gitopsd.model.values import Address, Secret, StepResult, Text, describe_ref, describe_text
@@ -30,7 +30,7 @@ def readable(value: object) -> Any:
             return {"persistent_key": value.key, "size": value.size}
         case Image() if value == Image(name=value.name):
             return value.name
-        case tuple():
+        case tuple() | list():
             return [readable(item) for item in value]
         case Mapping():
             return {str(key): readable(item) for key, item in value.items()}
@@ -67,7 +67,7 @@ def flat(op: Op) -> Iterator[tuple[str, Any]]:
         found.pop(name, None)
     for name, item in found.items():
         if isinstance(item, dict) and item and name not in ("recipe", "probe"):
-            yield from ((f"{name}.{key}", inner) for key, inner in item.items())
+            yield from ((one_line(f"{name}.{key}"), inner) for key, inner in item.items())
         else:
             yield name, item
 
