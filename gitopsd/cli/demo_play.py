@@ -105,6 +105,8 @@ def _summary(console: Console, played: Sequence[Played], folder: Path) -> int:
     for scene in played:
         mark = ("✗", "red") if scene.why else ("✓", "green")
         console.print(Text.assemble(mark, f" {scene.title} ({scene.seconds:.1f} s)"))
+        if scene.why:
+            console.print(Text(f"    {strip_controls(scene.why)}"))
     reached = {scene.title for scene in played}
     missed = [scene.title for scene in (*SCENES, LAST) if scene.title not in reached]
     for title in missed:

@@ -29,29 +29,31 @@ def register(module: Any) -> None:
             _CLASSES[item.__name__] = item
 
 
-def encode(value: object) -> Any:
-    """A value of the model as plain JSON data. Raises TypeError for what the model does not know."""
+def encode(value: object, *, whole: bool = True) -> Any:
+    """A value of the model as plain JSON data; unless ``whole``, without the fields that take no part in equality
+    (``field(compare=False)``). Raises TypeError for what the model does not know."""
     if isinstance(value, Enum):
         return {"$": type(value).__name__, "value": value.value}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):
-        return [encode(item) for item in value]
+        return [encode(item, whole=whole) for item in value]
     if isinstance(value, Mapping):
-        return {("$" + key if key.startswith("$") else key): encode(item) for key, item in value.items()}
+        return {("$" + key if key.startswith("$") else key): encode(item, whole=whole) for key, item in value.items()}
     if isinstance(value, datetime):
         return {"$": "time", "value": value.isoformat()}
     if dataclasses.is_dataclass(value) and type(value).__name__ in _CLASSES:
-        return _encode_dataclass(value)
+        return _encode_dataclass(value, whole)
     raise TypeError(f"not part of the model: {type(value).__name__}")
 
 
-def _encode_dataclass(value: Any) -> dict[str, Any]:
+def _encode_dataclass(value: Any, whole: bool) -> dict[str, Any]:
     data: dict[str, Any] = {"$": type(value).__name__}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
-        if field.default is dataclasses.MISSING or not _same(item, field.default):
-            data[field.name] = encode(item)
+        told = whole or field.compare
+        if told and (field.default is dataclasses.MISSING or not _same(item, field.default)):
+            data[field.name] = encode(item, whole=whole)
     return data
 
 
@@ -87,8 +89,8 @@ def decode(data: Any) -> Any:
 
 
 def canonical(value: object) -> str:
-    """The one text of a value: keys sorted, no blanks."""
-    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The one text of what a value is equal by: keys sorted, no blanks."""
+    return json.dumps(encode(value, whole=False), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def dumps(value: object) -> str:

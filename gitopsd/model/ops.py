@@ -7,7 +7,7 @@ The language: ``starlark-api.md`` of the reference, sections 6 and 7.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gitopsd.model.parts import Artifacts, ExecRecipe, HttpRecipe, Image, Probe, ServiceSpec, Toleration
@@ -63,10 +63,11 @@ class RemoveService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadFiles:
-    """``content`` is the content digest of what ``source`` (a locator with its commit, or a URL) held."""
+    """``content`` is the content digest of what ``source`` (a locator with its commit, or a URL) held. Where the
+    same content is read from makes no difference: another commit is no change."""
 
     name: str
-    source: str
+    source: str = field(compare=False)
     content: str
 
 
@@ -230,6 +231,11 @@ METHOD_BY_OP: dict[type, str] = {
     Print: "print", GetService: "get_service", GetServices: "get_services",
     GetFilesArtifact: "get_files_artifact", GetClusterType: "get_cluster_type",
 }  # fmt: skip
+
+
+def spec_of(op: Op) -> Op:
+    """What is compared of an op: all of it but the commit that an upload was read from, since its content decides."""
+    return replace(op, source="") if isinstance(op, UploadFiles) else op
 
 
 def kind_of(op: Op) -> Kind:

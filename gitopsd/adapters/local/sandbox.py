@@ -222,7 +222,9 @@ class View:
         """Mounts what the service owns and the tools. Each target is made a path without links first: one that
         the last start left, such as one into ``/proc/1/root``, would lead out of this root."""
         for path in self._spec["visible"]:
-            if not os.path.exists(path) and os.path.isdir(old + path):
+            # An empty folder is what the last start left in the scratch folder to mount on.
+            hidden = not os.path.exists(path) or (os.path.isdir(path) and not os.listdir(path))
+            if hidden and os.path.isdir(old + path):
                 os.makedirs(os.path.realpath(path), exist_ok=True)
                 _bind(old + path, os.path.realpath(path), read_only=True)
         for asked, source in self._spec["mounts"]:
