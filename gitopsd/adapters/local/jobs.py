@@ -232,6 +232,7 @@ class Place:
         paths = {path.rstrip("/*") for path in (*known, *(path for path, _ in self.mounts))} | {"/tmp"}
         for path in known:
             make_folder((root / path.strip("/*")).parent)
+            paths |= {str(parent) for parent in Path(path).parents if not parent.exists()}
         words = "|".join(re.escape(path) for path in sorted(paths, key=len, reverse=True) if path)
         self._paths = re.compile(rf"(?<![\w./-])(?:{words})(?![\w-])")
 

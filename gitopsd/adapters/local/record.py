@@ -80,7 +80,7 @@ class FileRecord:
         """Writes everything but steps, past, intents and the generation."""
 
         def merged(found: RecordedEnclave) -> RecordedEnclave:
-            past = kept_past(found.past, head.last_good)
+            past = kept_past(found.past, head)
             return replace(
                 head, steps=found.steps, past=past, intents=found.intents, name=enclave, generation=found.generation
             )
