@@ -250,7 +250,9 @@ def test_a_daemon_killed_after_a_send_was_noted_does_not_send_again(desk: Desk) 
 def test_a_rate_limit_rests_the_forge_and_not_the_chat(desk: Desk) -> None:
     desk.report(make_run(1, of=commit("a")))
     desk.report(make_run(2, of=commit("b")))
-    desk.forge.troubles.append(Answer(status=403, data={"message": "secondary rate limit"}, headers={"Retry-After": "90"}))
+    desk.forge.troubles.append(
+        Answer(status=403, data={"message": "secondary rate limit"}, headers={"Retry-After": "90"})
+    )
     due = desk.deliver()
     assert due == desk.clock.now() + timedelta(seconds=90)
     assert len(desk.forge.requests) == 1

@@ -33,7 +33,9 @@ def kept(count: int) -> list[Change]:
     return [change(f"service/old-{number}", service(f"old-{number}"), Action.KEEP) for number in range(count)]
 
 
-def applied(changes: list[Change], outcomes: dict[str, Outcome] | None = None, drift: tuple[Drift, ...] = ()) -> Applied:
+def applied(
+    changes: list[Change], outcomes: dict[str, Outcome] | None = None, drift: tuple[Drift, ...] = ()
+) -> Applied:
     plan = Plan(package_digest="p", args_digest="a")
     ends = [
         (outcomes or {}).get(item.id) or Outcome(id=item.id, done=Done.APPLIED, action=item.action)
@@ -100,7 +102,8 @@ def test_a_no_op_goes_to_the_forge_and_not_to_chat() -> None:
 def test_a_rollback_says_where_to_and_why() -> None:
     skipped = Outcome(id="service/api", done=Done.SKIPPED, action=Action.CREATE, held_by=("service/web",))
     run = make_run(
-        Verdict.ROLLED_BACK, restored=GOOD, applied=applied(FOUR, {"service/web": not_ready("web"), "service/api": skipped}),
+        Verdict.ROLLED_BACK, restored=GOOD,
+        applied=applied(FOUR, {"service/web": not_ready("web"), "service/api": skipped}),
         rollback=applied([change("service/web", service("web"), Action.DELETE, Why.REMOVED), *kept(3)]),
     )  # fmt: skip
     report = render(run)
@@ -141,9 +144,7 @@ def test_a_rollback_that_fails_is_an_error_with_both_causes() -> None:
                    applied=applied(FOUR, {"service/web": not_ready("web")}))  # fmt: skip
     report = render(run)
     assert report.state is ReportState.ERROR
-    assert report.line == (
-        "rollback to 1a2b3c4 failed: db never became ready; it was because web never became ready"
-    )
+    assert report.line == ("rollback to 1a2b3c4 failed: db never became ready; it was because web never became ready")
 
 
 def test_a_commit_that_cannot_be_evaluated_says_where_and_keeps_the_authors_stack() -> None:
@@ -164,7 +165,9 @@ def test_a_superseded_commit_names_its_successor_and_is_silent() -> None:
 
 
 def test_a_held_run_says_what_it_waits_for() -> None:
-    problem = Problem(stage="apply", reason=Reason.BAD_PLAN, message="this plan failed before", hint="push a new commit")
+    problem = Problem(
+        stage="apply", reason=Reason.BAD_PLAN, message="this plan failed before", hint="push a new commit"
+    )
     report = render(make_run(Verdict.HELD, problems=(problem,)))
     assert (report.state, report.line) == (ReportState.FAILURE, "held: this plan failed before")
     assert report.details == ("this plan failed before (push a new commit)",)
@@ -230,6 +233,8 @@ def test_a_start_is_pending_and_says_what_will_be_done() -> None:
 
 
 def test_positions_of_instructions_are_no_part_of_a_report_key() -> None:
-    moved = [replace(item, after=replace(item.instruction, position=Position(file="main.star", line=9))) for item in FOUR]
+    moved = [
+        replace(item, after=replace(item.instruction, position=Position(file="main.star", line=9))) for item in FOUR
+    ]
     one, other = (render(make_run(Verdict.SUCCEEDED, applied=applied(found))) for found in (FOUR, moved))
     assert one == other

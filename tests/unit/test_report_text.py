@@ -104,7 +104,9 @@ def test_a_first_deploy_shows_what_is_added_and_run_with_its_fields() -> None:
 
 
 def test_a_change_shows_each_field_before_and_after_and_why() -> None:
-    gone = Step(instruction=Instruction(id="service/old", op=AddService(name="old", spec=ServiceSpec(image=Image(name="x")))))
+    gone = Step(
+        instruction=Instruction(id="service/old", op=AddService(name="old", spec=ServiceSpec(image=Image(name="x"))))
+    )
     web = (
         FieldChange(path="env.LEVEL", before="info", after="debug"),
         FieldChange(path="env.NEW", after=3),
@@ -113,7 +115,8 @@ def test_a_change_shows_each_field_before_and_after_and_why() -> None:
     )
     found = diff_of(
         Change(id=WEB.id, action=Action.UPDATE, why=Why.CHANGED, after=WEB, fields=web),
-        Change(id="service/db", action=Action.REPLACE, why=Why.CHANGED, after=replace(WEB, id="service/db", description=""),
+        Change(id="service/db", action=Action.REPLACE, why=Why.CHANGED,
+               after=replace(WEB, id="service/db", description=""),
                fields=(FieldChange(path="image", before="pg:1", after="pg:2"),)),
         Change(id=EXEC.id, action=Action.RECHECK, why=Why.UPSTREAM, after=EXEC,
                fields=(FieldChange(path="service web address", known=False),)),
@@ -152,7 +155,9 @@ def test_a_long_text_shows_only_the_lines_that_differ() -> None:
     before = "".join(f"line {number}\n" for number in range(50))
     after = before.replace("line 20\n", "line twenty\n")
     field = FieldChange(path="files.a.toml.text", before=before, after=after)
-    text = diff_text(diff_of(Change(id=CONFIG.id, action=Action.UPDATE, why=Why.CHANGED, after=CONFIG, fields=(field,))))
+    text = diff_text(
+        diff_of(Change(id=CONFIG.id, action=Action.UPDATE, why=Why.CHANGED, after=CONFIG, fields=(field,)))
+    )
     shows(text, """
       ~ artifact/config  changed  [main.star:3]
           ~ files.a.toml.text:
@@ -181,7 +186,9 @@ def test_text_from_a_package_cannot_touch_the_terminal() -> None:
         description=evil,
     )
     field = FieldChange(path=evil, before=evil, after=evil + evil)
-    plan = Plan(package_digest="p", args_digest="a", instructions=(item,), output=evil, warnings=(Warned(message=evil),))
+    plan = Plan(
+        package_digest="p", args_digest="a", instructions=(item,), output=evil, warnings=(Warned(message=evil),)
+    )
     changes = (
         Change(id=item.id, action=Action.RUN, why=Why.NEW, after=item),
         Change(id=item.id, action=Action.UPDATE, after=item, fields=(field,)),
@@ -231,7 +238,12 @@ def test_a_plan_is_shown_in_order_with_its_warnings_and_output() -> None:
 
 def test_a_plan_is_data_with_readable_references() -> None:
     data = json.loads(json.dumps(plan_data(PLAN)))
-    assert [item["id"] for item in data["instructions"]] == ["artifact/config", "service/web", "exec/web@0", "task/seed"]
+    assert [item["id"] for item in data["instructions"]] == [
+        "artifact/config",
+        "service/web",
+        "exec/web@0",
+        "task/seed",
+    ]
     assert data["instructions"][1] == {
         "id": "service/web",
         "method": "add_service",
