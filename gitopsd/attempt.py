@@ -1,5 +1,4 @@
-"""One attempt of the page: what it works with, what it decides, what it remembers. The one place that sets
-verdicts and conditions."""
+"""One attempt of the page: what it works with, decides and remembers. The one place that sets verdicts."""
 
 from __future__ import annotations
 
@@ -12,12 +11,10 @@ from gitopsd.compare import Facts, compare
 from gitopsd.errors import Reason, StepError, TransientError, UserError
 from gitopsd.fetch import read_arguments
 from gitopsd.kit.text import one_line
-from gitopsd.model.codec import digest
-from gitopsd.model.diff import Diff, Why
+from gitopsd.model.diff import Diff
 from gitopsd.model.environment import Commit, Environment, PrunePolicy, RollbackPolicy
-from gitopsd.model.ops import AddService
-from gitopsd.model.plan import Evaluation, Plan, Problem, Warned
-from gitopsd.model.record import LastGood, RecordedEnclave
+from gitopsd.model.plan import Evaluation, Plan, Problem
+from gitopsd.model.record import EARLIER_GOODS, LastGood, RecordedEnclave
 from gitopsd.model.run import Applied, Condition, ConditionState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen, Secret, refs_in
 from gitopsd.ports import (
@@ -35,7 +32,7 @@ from gitopsd.ports import (
     Store,
 )
 from gitopsd.resolve import resolve
-from gitopsd.resolve.closure import close
+from gitopsd.resolve.closure import desired
 
 HOLDING = (Reason.INTERRUPTED, Reason.RESULT_LOST)
 """Reasons that wait for a person instead of leading to a rollback."""
@@ -112,23 +109,15 @@ class Attempt:
         return self.record.load(self.environment.enclave)
 
     def desired(self) -> Evaluation:
-        """The plan of the package at the commit, from the cache when nothing that it is a function of changed."""
+        """The plan of the package at the commit; no evaluation when nothing that it is a function of changed."""
         world = self.world
-        package = resolve(self.environment, self.commit, world.git, world.evaluator)
-        arguments = read_arguments(self.environment, self.commit, world.git, world.evaluator)
-        cluster_type = self.backend.cluster_type
-        key = digest((package.digest, arguments.digest, self.environment.backend, cluster_type, world.constants))
-        kept = world.store.cached_plan(key)
-        if kept is not None:
-            return kept
         request = EvaluationRequest(
-            package=package, arguments=arguments, cluster_type=cluster_type, constants=world.constants
+            package=resolve(self.environment, self.commit, world.git, world.evaluator),
+            arguments=read_arguments(self.environment, self.commit, world.git, world.evaluator),
+            cluster_type=self.backend.cluster_type,
+            constants=world.constants,
         )
-        evaluation = close(request, self.environment, world.git, world.downloads, world.evaluator)
-        evaluation = _warned(evaluation, self.backend)
-        if evaluation.plan is not None:
-            world.store.keep_plan(key, evaluation)
-        return evaluation
+        return desired(request, self.environment, self.backend, world)
 
     def difference(self, plan: Plan, recorded: RecordedEnclave, *, back: bool = False) -> Diff:
         live = self.backend.observe(self.environment.enclave)
@@ -185,7 +174,7 @@ class Attempt:
 
     def carry_out(self, plan: Plan, recorded: RecordedEnclave) -> End:
         diff = self.difference(plan, recorded)
-        if (lost := _lost(diff)) and not diff.empty:
+        if (lost := diff.lost) and not diff.empty:
             return self._hold(Reason.RESULT_LOST, lost, "restore it, or run the step again by changing its text")
         applied = apply(diff, self.site(), self.preempt)
         if applied.preempted:
@@ -232,14 +221,27 @@ class Attempt:
         return End(verdict=Verdict.SUCCEEDED if applied.ok else Verdict.FAILED, applied=applied, problems=problems)
 
     def go_back(self) -> End:
+        """To the newest good plan that is not the one of the recorded commit."""
         recorded = self.recorded()
-        if recorded.last_good is None:
-            return self._hold(Reason.ROLLBACK_FAILED, "there is no last good plan to go back to", "push a fix")
-        self._save(recorded, pinned=recorded.commit)
-        back = self._back_to(recorded.last_good)
+        goods = (*((recorded.last_good,) if recorded.last_good else ()), *recorded.earlier)
+        older = [index for index, good in enumerate(goods) if good.commit != recorded.commit]
+        if not older:
+            return self._hold(Reason.ROLLBACK_FAILED, "there is no good plan to go back to", "push a fix")
+        good = goods[older[0]]
+        back = self._back_to(good)
         problems = tuple(item.problem for item in back.failed if item.problem)
-        verdict = Verdict.ROLLED_BACK if back.ok else Verdict.ROLLBACK_FAILED
-        return End(verdict=verdict, rollback=back, restored=recorded.last_good.commit, problems=problems)
+        if not back.ok:
+            return End(verdict=Verdict.ROLLBACK_FAILED, rollback=back, restored=good.commit, problems=problems)
+        serials = self._serials()
+        self._save(
+            self.recorded(),
+            pinned=recorded.commit,
+            commit=good.commit,
+            plan_digest=good.plan.digest,
+            last_good=replace(good, serials=serials),
+            earlier=goods[older[0] + 1 :],
+        )
+        return End(verdict=Verdict.ROLLED_BACK, rollback=back, restored=good.commit)
 
     # --- what is remembered -------------------------------------------------------------------------------
 
@@ -255,9 +257,22 @@ class Attempt:
             and not recorded.pinned
         ):
             return
-        serials = Frozen({item: step.serial for item, step in recorded.steps.items()})
-        good = LastGood(commit=self.commit.id, plan=plan, serials=serials, when=self.world.clock.now())
-        self._save(recorded, commit=self.commit.id, plan_digest=plan.digest, last_good=good, bad_plans=(), pinned="")
+        good = LastGood(commit=self.commit.id, plan=plan, serials=self._serials(), when=self.world.clock.now())
+        earlier = recorded.earlier
+        if recorded.last_good is not None and recorded.last_good.plan.digest != plan.digest:
+            earlier = (recorded.last_good, *earlier)[:EARLIER_GOODS]
+        self._save(
+            recorded,
+            commit=self.commit.id,
+            plan_digest=plan.digest,
+            last_good=good,
+            earlier=earlier,
+            bad_plans=(),
+            pinned="",
+        )
+
+    def _serials(self) -> Frozen[str]:
+        return Frozen({item: step.serial for item, step in self.recorded().steps.items()})
 
     def _save(self, recorded: RecordedEnclave, **changes: object) -> None:
         head = replace(recorded, environment=self.environment.name, **changes)  # type: ignore[arg-type]
@@ -328,27 +343,6 @@ def replace_commit(attempt: Attempt, commit: str) -> Attempt:
         world=attempt.world,
         trigger=attempt.trigger,
         preempt=attempt.preempt,
-    )
-
-
-def _warned(evaluation: Evaluation, backend: Backend) -> Evaluation:
-    """The evaluation with a warning for each field that the backend cannot honour: nothing is ignored silently."""
-    if evaluation.plan is None:
-        return evaluation
-    added = [
-        Warned(message=f"{item.id}: this backend does not honour `{name}`", position=item.position)
-        for item in evaluation.plan.instructions
-        if isinstance(item.op, AddService)
-        for name in backend.ignored_fields(item.op.spec)
-    ]
-    plan = replace(evaluation.plan, warnings=(*evaluation.plan.warnings, *added))
-    return replace(evaluation, plan=plan)
-
-
-def _lost(diff: Diff) -> str:
-    """What only a one-shot could make and that is gone; "" when nothing is."""
-    return "; ".join(
-        drift.detail for drift in diff.drift if drift.why is Why.MISSING and not drift.healed and "/" in drift.service
     )
 
 

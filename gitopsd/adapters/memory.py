@@ -241,6 +241,14 @@ class MemoryBackend:
         services = self._of(enclave).services
         services[service] = replace(services[service], **changes)  # type: ignore[arg-type]
 
+    def workload(self, enclave: str, service: str) -> Workload:
+        """What a service was converged to last."""
+        return self._of(enclave).workloads[service]
+
+    def forget_artifact(self, enclave: str, content: str) -> None:
+        """Another hand deletes stored content."""
+        self._of(enclave).artifacts.pop(content)
+
     def lose(self, enclave: str, service: str) -> None:
         """Another hand deletes a service altogether."""
         self._of(enclave).services.pop(service)
@@ -281,7 +289,7 @@ class MemoryRecord:
 
     def save_head(self, enclave: str, head: RecordedEnclave) -> None:
         def merged(found: RecordedEnclave) -> RecordedEnclave:
-            past = kept_past(found.past, head.last_good)
+            past = kept_past(found.past, head)
             return replace(head, steps=found.steps, past=past, intents=found.intents)
 
         self._write(enclave, merged)

@@ -8,7 +8,7 @@ from typing import cast
 
 from gitopsd.model.codec import encode, same
 from gitopsd.model.diff import FieldChange
-from gitopsd.model.ops import AddService, Op
+from gitopsd.model.ops import AddService, Op, spec_of
 from gitopsd.model.values import Frozen, Value, freeze
 
 LIVE_FIELDS = frozenset({"labels", "ports", "public_ports", "ready"})
@@ -19,7 +19,7 @@ def op_fields(before: Op, after: Op) -> tuple[FieldChange, ...]:
     """The fields in which two ops differ, with dotted paths; the wrapper ``spec`` of a service is left out."""
     if type(before) is not type(after):
         return (FieldChange(path="op", before=type(before).__name__, after=type(after).__name__),)
-    found = _walk("", before, after)
+    found = _walk("", spec_of(before), spec_of(after))
     return tuple(
         FieldChange(path=path.removeprefix("spec."), before=_shown(old), after=_shown(new)) for path, old, new in found
     )

@@ -12,6 +12,7 @@ from enum import Enum
 
 from gitopsd.compare.inputs import Origin
 from gitopsd.model.codec import same
+from gitopsd.model.ops import spec_of
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Step
 from gitopsd.model.values import Value
@@ -59,7 +60,7 @@ def judge(step: Step, wanted: Instruction, sight: Sight) -> Verdict:
     An input that the record does not name, but for ``commit``, was not known to the release that wrote it and
     counts as equal: a new release restarts nothing.
     """
-    if not same(step.instruction.op, wanted.op):
+    if not same(spec_of(step.instruction.op), spec_of(wanted.op)):
         return Verdict.DIFFERS
     return judge_inputs(step, sight)
 

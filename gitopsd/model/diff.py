@@ -101,3 +101,9 @@ class Diff:
     def empty(self) -> bool:
         """Whether nothing has to be done."""
         return all(change.action is Action.KEEP and change.why is Why.NONE for change in self.changes)
+
+    @property
+    def lost(self) -> str:
+        """Content that only a one-shot could make and that is gone; "" when nothing is."""
+        lost = (item for item in self.drift if item.why is Why.MISSING and not item.healed and "/" in item.service)
+        return "; ".join(item.detail for item in lost)

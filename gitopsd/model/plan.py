@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.model.codec import digest
-from gitopsd.model.ops import Op
+from gitopsd.model.ops import Op, spec_of
 from gitopsd.model.package import Missing
 from gitopsd.model.values import Value
 
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        return digest(tuple((item.id, item.op) for item in self.instructions))
+        return digest(tuple((item.id, spec_of(item.op)) for item in self.instructions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

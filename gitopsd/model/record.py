@@ -77,12 +77,17 @@ class LastGood:
 
 
 PAST_RESULTS = 8
-"""Earlier results of one-shots and captures that are kept per id, beside every step that the last good plan needs."""
+"""Earlier results of one-shots and captures that are kept per id, beside every step that a good plan needs."""
 
 
-def kept_past(past: tuple[Step, ...], last_good: LastGood | None) -> tuple[Step, ...]:
+EARLIER_GOODS = 4
+"""Good plans before the last one that are kept."""
+
+
+def kept_past(past: tuple[Step, ...], recorded: RecordedEnclave) -> tuple[Step, ...]:
     """The results of the past (newest first) that a record keeps."""
-    needed = frozenset(last_good.serials.values()) if last_good else frozenset()
+    goods = (*((recorded.last_good,) if recorded.last_good else ()), *recorded.earlier)
+    needed = frozenset(serial for good in goods for serial in good.serials.values())
     seen: dict[str, int] = {}
     kept = []
     for step in past:
@@ -98,7 +103,8 @@ class RecordedEnclave:
 
     ``steps`` are the current ones by instruction id; ``past`` are earlier results of one-shots and captures,
     newest first, which a rollback or a reverted revert may recall. ``bad_plans`` are digests of plans whose apply
-    failed. ``pinned`` holds a commit that a person rolled back to, until a new commit or ``sync``.
+    failed. ``earlier`` are the good plans before the last one, newest first, for a person's rollback. ``pinned`` holds
+    a commit that a person rolled back, until a new commit or ``sync``.
     """
 
     name: str
@@ -110,6 +116,7 @@ class RecordedEnclave:
     past: tuple[Step, ...] = ()
     intents: Frozen[Intent] = Frozen()
     last_good: LastGood | None = None
+    earlier: tuple[LastGood, ...] = ()
     bad_plans: tuple[str, ...] = ()
     pinned: str = ""
     generation: int = 0
@@ -166,7 +173,7 @@ def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
     return replace(
         recorded,
         steps=recorded.steps.with_({step.id: step}),
-        past=kept_past(past, recorded.last_good),
+        past=kept_past(past, recorded),
         intents=recorded.intents.without(step.id),
     )
 
@@ -178,7 +185,7 @@ def forgotten(recorded: RecordedEnclave, ids: tuple[str, ...]) -> RecordedEnclav
     return replace(
         recorded,
         steps=recorded.steps.without(*ids),
-        past=kept_past(past, recorded.last_good),
+        past=kept_past(past, recorded),
         intents=recorded.intents.without(*ids),
     )
 

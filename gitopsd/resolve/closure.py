@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 from gitopsd.errors import Reason, UserError
+from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
-from gitopsd.model.plan import Evaluation
+from gitopsd.model.ops import AddService
+from gitopsd.model.plan import Evaluation, Warned
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Downloads, EvaluationRequest, Evaluator, Git
-from gitopsd.resolve import complete
+from gitopsd.ports import Backend, Downloads, EvaluationRequest, Evaluator, Git, Store
+from gitopsd.resolve.package import complete
 
 ROUNDS = 32
 """Evaluations of one package in a row, each with more of what it asked for; more is a package that never ends."""
+
+
+class Sources(Protocol):
+    """The ports that an evaluation is closed with."""
+
+    @property
+    def git(self) -> Git: ...
+    @property
+    def downloads(self) -> Downloads: ...
+    @property
+    def evaluator(self) -> Evaluator: ...
+    @property
+    def store(self) -> Store: ...
+
+
+def desired(request: EvaluationRequest, environment: Environment, backend: Backend, sources: Sources) -> Evaluation:
+    """The plan of a package whose sources are all there, with a warning for each field that the backend cannot honour;
+    from the cache when nothing that it is a function of has changed. Raises as :func:`close`."""
+    parts = (request.package.digest, request.arguments.digest, environment.backend, request.cluster_type)
+    key = digest((*parts, request.constants))
+    kept = sources.store.cached_plan(key)
+    if kept is not None:
+        return kept
+    evaluation = close(request, environment, sources.git, sources.downloads, sources.evaluator)
+    evaluation = _warned(evaluation, backend)
+    if evaluation.plan is not None:
+        sources.store.keep_plan(key, evaluation)
+    return evaluation
 
 
 def close(
@@ -29,3 +60,16 @@ def close(
             return evaluation
         package = complete(package, evaluation.missing, environment, git, downloads)
     raise UserError(Reason.EVALUATION_LIMIT, f"the package asks for more sources after {ROUNDS} rounds")
+
+
+def _warned(evaluation: Evaluation, backend: Backend) -> Evaluation:
+    """Nothing is ignored silently."""
+    if evaluation.plan is None:
+        return evaluation
+    added = tuple(
+        Warned(message=f"{item.id}: this backend does not honour `{name}`", position=item.position)
+        for item in evaluation.plan.instructions
+        if isinstance(item.op, AddService)
+        for name in backend.ignored_fields(item.op.spec)
+    )
+    return replace(evaluation, plan=replace(evaluation.plan, warnings=(*evaluation.plan.warnings, *added)))
