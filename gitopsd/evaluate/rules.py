@@ -56,10 +56,6 @@ def url(value: StarlarkValue) -> str:
     return "" if _URL.fullmatch(value) else "a URL such as 'http://web:8080/'"
 
 
-def absolute_path(value: StarlarkValue) -> str:
-    return "" if value.startswith("/") else "an absolute path"
-
-
 def service_name(name: str) -> str:
     """RFC 1035: 1 to 63 lower-case letters, digits and hyphens."""
     if _NAME.fullmatch(name):

@@ -9,7 +9,6 @@ from gitopsd.evaluate.engine import StarlarkValue, StructValue
 from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder, slug
-from gitopsd.evaluate.rules import absolute_path
 from gitopsd.model.codec import digest
 from gitopsd.model.ops import GetFilesArtifact, RenderTemplates, StoreServiceFiles, Template, UploadFiles
 from gitopsd.model.values import Frozen, describe_text
@@ -64,16 +63,14 @@ def _get_files_artifact(recorder: Recorder, given: Fields) -> str:
 
 
 METHODS = (
-    Method(signature("upload_files", need("src", TEXT, non_empty), may("name", TEXT, non_empty)), _upload_files),
-    Method(
-        signature("render_templates", need("config", DICT, non_empty), may("name", TEXT, non_empty)), _render_templates
-    ),
+    Method(signature("upload_files", need("src", TEXT, non_empty), may("name", TEXT)), _upload_files),
+    Method(signature("render_templates", need("config", DICT, non_empty), may("name", TEXT)), _render_templates),
     Method(
         signature(
             "store_service_files",
             need("service_name", TEXT, non_empty),
-            need("src", TEXT, absolute_path),
-            may("name", TEXT, non_empty),
+            need("src", TEXT, non_empty),
+            may("name", TEXT),
             may("depends_on", TEXT),
         ),
         _store_service_files,

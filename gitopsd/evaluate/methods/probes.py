@@ -105,7 +105,7 @@ METHODS = (
             "wait",
             _SERVICE,
             need("recipe", ANY),
-            need("field", TEXT, non_empty),
+            need("field", TEXT),
             _ASSERTION,
             _TARGET,
             may("interval", TEXT, duration),

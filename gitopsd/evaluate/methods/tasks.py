@@ -87,7 +87,7 @@ METHODS = (
     Method(
         signature(
             "run_sh",
-            may("name", TEXT, non_empty),
+            may("name", TEXT),
             need("run", TEXT, non_empty),
             may("image", ANY),
             may("files", DICT),
@@ -107,7 +107,7 @@ METHODS = (
     Method(
         signature(
             "run_python",
-            may("name", TEXT, non_empty),
+            may("name", TEXT),
             need("run", TEXT, non_empty),
             may("args", LIST),
             may("packages", LIST),
