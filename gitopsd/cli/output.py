@@ -16,7 +16,7 @@ import typer
 from gitopsd.errors import GitopsdError, Reason, StepError, TransientError, UserError
 from gitopsd.kit.text import strip_controls
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Run, Verdict
+from gitopsd.model.run import Run, Trigger, Verdict
 
 
 class Exit(IntEnum):
@@ -107,5 +107,7 @@ def code_of(error: GitopsdError) -> Exit:
 def code_of_run(run: Run | None) -> Exit:
     """The exit code of a run: 0 when the enclave is what was asked for."""
     if run is None or run.verdict in (Verdict.NOOP, Verdict.SUCCEEDED):
+        return Exit.OK
+    if run.trigger is Trigger.ROLLBACK and run.verdict is Verdict.ROLLED_BACK:
         return Exit.OK
     return Exit.INVALID if run.verdict is Verdict.INVALID else Exit.FAILED

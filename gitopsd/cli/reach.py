@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gitopsd.cli.output import tell
-from gitopsd.daemon.client import connect
+from gitopsd.daemon.client import Client, connect
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.kit.text import duration_text
 from gitopsd.web.commands import Answer, Commands, LogLine, Request, Result, Told
 
 if TYPE_CHECKING:
     from gitopsd.daemon.config import Settings
+    from gitopsd.daemon.daemon import Daemon
 
 DEFAULT_CONFIG = Path("/etc/gitopsd/gitopsd.yaml")
+STARTING = 10.0
+"""Seconds that a daemon which has the lock may take until it answers."""
 A = TypeVar("A")
 
 
@@ -61,16 +64,34 @@ def reached(where: Where) -> Iterator[Commands]:
     if client is not None:
         yield client
         return
+    found = _in_process(where)
+    if isinstance(found, Client):
+        yield found
+        return
+    found.start()
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def _in_process(where: Where) -> Daemon | Client:
+    """The parts of gitopsd in this process; or the daemon after all, when one was just starting."""
     from gitopsd.daemon.config import Log
     from gitopsd.daemon.daemon import Daemon
 
     quiet = where.settings().model_copy(update={"log": Log(level="error")})
-    daemon = Daemon(quiet, scheduled=False)
-    daemon.start()
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
+    end = time.monotonic() + STARTING
+    while True:
+        try:
+            return Daemon(quiet, scheduled=False)
+        except UserError as error:
+            client = connect(where.folder()) if error.reason is Reason.LOCKED else None
+            if client is not None:
+                return client
+            if error.reason is not Reason.LOCKED or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def ask(where: Where, request: Request, kind: type[A]) -> A:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gitopsd.daemon.checks import Asking, Checker, CheckParts, merge_asking
 from gitopsd.daemon.config import Settings
-from gitopsd.daemon.lease import Lease
+from gitopsd.daemon.lease import Lease, Role
 from gitopsd.daemon.log import open_log
 from gitopsd.daemon.operator import Operator, OperatorParts
 from gitopsd.daemon.progress import Progress
@@ -48,7 +48,7 @@ class Daemon:
         """Takes the lock and opens everything. UserError LOCKED when another process has it."""
         self.settings = settings
         self._scheduled = scheduled
-        self._lease = Lease(settings.state_dir)
+        self._lease = Lease(settings.state_dir, role=Role.DAEMON if scheduled else Role.COMMAND)
         try:
             self._log = open_log(settings.log, redactor(settings))
             self._progress: Progress | None = None

@@ -127,7 +127,8 @@ class Runner:
         parts = self._parts
         if run.verdict is Verdict.SUPERSEDED and run.superseded_by == STOPPING:
             return
-        parts.log.info(
+        quiet = run.verdict is Verdict.NOOP and run.trigger is Trigger.DRIFT
+        (parts.log.debug if quiet else parts.log.info)(
             "run ended", environment=run.environment, verdict=run.verdict.value, trigger=run.trigger.value,
             commit=run.commit.short, problems=[str(problem) for problem in run.problems],
         )  # fmt: skip
