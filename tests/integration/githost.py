@@ -57,6 +57,18 @@ class Repository:
         self.git.references.create(name, made, force=True)
         return str(made)
 
+    def commit_delta_bomb(self, size: int) -> None:
+        """A commit of two large blobs, the second kept as a delta of the first."""
+        builder = self.git.TreeBuilder()
+        for index in range(2):
+            builder.insert(f"f{index}", self.git.create_blob(bytes(size - 1) + bytes([index])), 0o100644)
+        made = self.git.create_commit(None, SIGNATURE, SIGNATURE, "Bomb", builder.write(), [])
+        self.git.references.create("refs/heads/main", made)
+        command = ["git", "-C", str(self.folder), "-c", "core.bigFileThreshold=4g", "-c", "pack.threads=1"]
+        subprocess.run(
+            [*command, "-c", "safe.directory=*", "repack", "-adfq"], check=True, env={"PATH": os.environ["PATH"]}
+        )
+
     def tag(self, name: str, commit: str, *, annotated: bool = True) -> None:
         if annotated:
             oid = pygit2.Oid(hex=commit)

@@ -384,6 +384,19 @@ def test_an_oversized_or_endless_transfer_is_aborted(
     assert sum(file.stat().st_size for file in packs.iterdir()) == 0
 
 
+@needs_backend
+def test_a_small_pack_that_unfolds_to_gigabytes_is_refused(tmp_path: Path, host: Host) -> None:
+    size = 96 * 1024 * 1024
+    bomb = Repository(tmp_path / "hosted" / "bomb.git")
+    bomb.commit_delta_bomb(size)
+    git = mirrors(tmp_path, transfer=TransferLimits(memory=80 * 1024 * 1024))
+    watched = source(f"{host.url}/bomb.git")
+    error = refusal(git.head, watched)
+    assert error.reason is Reason.LIMIT_EXCEEDED
+    assert "memory" in str(error)
+    assert list((Path(git.mirror(watched.url)) / "objects" / "pack").iterdir()) == []
+
+
 # --- reads ------------------------------------------------------------------------------------------------
 
 LINK, SUBMODULE, EXECUTABLE = 0o120000, 0o160000, 0o100755

@@ -19,6 +19,7 @@ from gitopsd.adapters.git import remote as remotes
 from gitopsd.adapters.git.reader import ReadLimits, TreeReader
 from gitopsd.adapters.git.refs import EVERYTHING, Wanted, choose, local_name, watched_names
 from gitopsd.adapters.git.remote import Credential, NotThereError, Remote, TransferLimits
+from gitopsd.adapters.git.transfer import transfer
 from gitopsd.adapters.git.urls import parse_address, rewrite, variants
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.kit.locators import LocatorError, check_ref, parse_absolute
@@ -79,8 +80,8 @@ class GitMirrors:
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._variant: dict[str, str] = {}
-        home = folder / "home"
-        remotes.prepare_libgit2(home, known_hosts=self._rules.known_hosts, limits=self._rules.transfer)
+        self._home = folder / "home"
+        remotes.prepare_libgit2(self._home, known_hosts=self._rules.known_hosts, limits=self._rules.transfer)
 
     def head(self, source: Source) -> Commit:
         """The newest commit of the watched ref: one look at the host's refs, a fetch only when it moved.
@@ -202,7 +203,7 @@ class GitMirrors:
         else:
             local = local_name(name)
             if not _holds(mirror, local, refs[name]):
-                remotes.fetch(mirror, remote, [f"+{name}:{local}"], self._rules.transfer)
+                self._fetch(mirror, remote, [f"+{name}:{local}"])
             commit = _as_commit(mirror, local)
         if commit is None:
             raise _ref_missing(remote.address.text, wanted.ref)
@@ -213,14 +214,18 @@ class GitMirrors:
         if _as_commit(mirror, commit) is not None:
             return
         try:
-            remotes.fetch(mirror, remote, [f"{commit}:refs/gitopsd/commits/{commit}"], self._rules.transfer)
+            self._fetch(mirror, remote, [f"{commit}:refs/gitopsd/commits/{commit}"])
         except GitopsdError as error:
             if error.reason is Reason.LIMIT_EXCEEDED:
                 raise
             for name in [name for name in mirror.references if name.startswith(EVERYTHING)]:
                 mirror.references.delete(name)
             refspecs = [f"+refs/{kind}/*:{EVERYTHING}{kind}/*" for kind in ("heads", "tags")]
-            remotes.fetch(mirror, remote, refspecs, self._rules.transfer)
+            self._fetch(mirror, remote, refspecs)
+
+    def _fetch(self, mirror: pygit2.Repository, remote: Remote, refspecs: list[str]) -> None:
+        """Fetches in another process; libgit2 looks for new objects by itself when it misses one."""
+        transfer(Path(mirror.path), self._home, remote, refspecs, self._rules.transfer)
 
     # --- the host -----------------------------------------------------------------------------------------
 

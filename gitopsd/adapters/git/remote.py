@@ -39,13 +39,14 @@ class Credential:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferLimits:
     """Times in seconds: ``connect_timeout`` to connect, ``server_timeout`` for each answer, ``seconds`` for a whole
-    fetch, which may take ``bytes`` and ``objects`` at most."""
+    fetch, which may take ``bytes`` and ``objects`` at most, and unfold within ``memory`` bytes."""
 
     connect_timeout: float = 10.0
     server_timeout: float = 60.0
     seconds: float = 900.0
     bytes: int = 512 * _MIB
     objects: int = 5_000_000
+    memory: int = 512 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,11 @@ def prepare_libgit2(home: Path, *, known_hosts: str, limits: TransferLimits) -> 
     file = folder / "known_hosts"
     file.touch(mode=0o600)
     file.write_text(known_hosts if known_hosts.endswith("\n") or not known_hosts else known_hosts + "\n")
+    apply_settings(home, limits)
+
+
+def apply_settings(home: Path, limits: TransferLimits) -> None:
+    """Sets timeouts, limits and the home for this process, and nothing of what libgit2 would find elsewhere."""
     settings = pygit2.settings
     settings.homedir = str(home)
     for level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
