@@ -12,7 +12,7 @@ superseded; one chat message per environment and run, edited in place; nothing i
 has no key to prevent it. A status sent twice is the same status.)
 """
 
-from gitopsd.report.render import Start, render, render_start, report_key
+from gitopsd.report.render import Start, render, render_start, report_key, will_retry
 from gitopsd.report.send import Channels, announce, deliver, report
 from gitopsd.report.text import diff_data, diff_text, plan_data, plan_text, run_data, run_text
 
@@ -31,4 +31,5 @@ __all__ = [
     "report_key",
     "run_data",
     "run_text",
+    "will_retry",
 ]

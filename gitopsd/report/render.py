@@ -20,6 +20,9 @@ LINE = 400
 DETAILS = 40
 """Lines of details at most."""
 
+PASSING = frozenset({Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE})
+"""Reasons for which a failed run is tried again by itself."""
+
 _STATES = {
     Verdict.NOOP: ReportState.SUCCESS,
     Verdict.SUCCEEDED: ReportState.SUCCESS,
@@ -79,10 +82,8 @@ def report_key(environment: str, commit: Commit, state: ReportState) -> str:
 
 
 def will_retry(run: Run) -> bool:
-    """Whether a run failed for reasons that may pass by themselves, so that it is tried again and nothing is final."""
-    stopped = run.verdict in (Verdict.FAILED, Verdict.HELD, Verdict.INVALID)
-    tried = run.applied is not None and run.applied.failed
-    return stopped and not tried and bool(run.problems) and all(item.retry_after is not None for item in run.problems)
+    """Whether a run failed for a reason that may pass by itself, so that the daemon tries again and nothing is final."""
+    return run.verdict is Verdict.FAILED and any(problem.reason in PASSING for problem in run.problems)
 
 
 def _state(run: Run) -> ReportState:
@@ -105,12 +106,13 @@ def _line(run: Run) -> str:
         case Verdict.SUPERSEDED:
             return f"superseded by {run.superseded_by[:7]}" if run.superseded_by else "superseded by a newer commit"
         case Verdict.INVALID:
-            return f"{'waiting' if will_retry(run) else 'invalid'}: {cause_text(run)}{_again(run)}"
+            return f"invalid: {cause_text(run)}"
         case Verdict.HELD:
-            return f"{'waiting' if will_retry(run) else 'held'}: {cause_text(run)}{_again(run)}"
+            return f"held: {cause_text(run)}"
         case Verdict.FAILED:
-            left = " (left as it is)" if run.applied is not None else ""
-            return f"failed: {cause_text(run)}{left}{_again(run)}"
+            if will_retry(run):
+                return f"waiting: {cause_text(run)}; {_again(run)}"
+            return f"failed: {cause_text(run)}{' (left as it is)' if run.applied is not None else ''}"
 
 
 def _good_line(run: Run) -> str:
@@ -149,10 +151,8 @@ def _took(run: Run) -> str:
 
 
 def _again(run: Run) -> str:
-    if not will_retry(run):
-        return ""
     waits = [item.retry_after for item in run.problems if item.retry_after is not None]
-    return f"; tries again in {duration_text(max(waits))}"
+    return f"tries again in {duration_text(max(waits))}" if waits else "tries again by itself"
 
 
 # --- what went wrong --------------------------------------------------------------------------------------

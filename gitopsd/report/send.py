@@ -158,6 +158,8 @@ def deliver(store: Store, channels: Channels, *, clock: Clock, journal: Journal)
     delivery = _Delivery(store, channels, clock, journal)
     for item in waiting:
         delivery.take(item, waiting)
+    if not waiting:
+        return None
     heads: dict[str, Outgoing] = {}
     for item in store.outbox(limit=BATCH):
         heads.setdefault(item.stream, item)

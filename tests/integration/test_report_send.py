@@ -199,7 +199,7 @@ def test_a_no_op_is_told_to_the_forge_only(desk: Desk) -> None:
 def test_the_same_trouble_is_told_once_and_its_end_as_well(desk: Desk) -> None:
     away = Problem(stage="apply", reason=Reason.BACKEND_UNAVAILABLE, message="away", retry_after=30.0)
     for number in range(1, 4):
-        desk.report(make_run(number, Verdict.HELD, problems=(replace(away, message=f"away {number}"),)))
+        desk.report(make_run(number, Verdict.FAILED, problems=(replace(away, message=f"away {number}"),)))
     desk.deliver()
     assert desk.lines() == ["waiting: away 1; tries again in 30 s"]
     assert desk.states() == ["pending"]

@@ -175,12 +175,11 @@ def test_a_held_run_says_what_it_waits_for() -> None:
 
 def test_what_may_pass_by_itself_is_not_final() -> None:
     away = Problem(stage="apply", reason=Reason.BACKEND_UNAVAILABLE, message="the backend is away", retry_after=30.0)
-    report = render(make_run(Verdict.HELD, problems=(away,)))
-    assert (report.state, report.line) == (
-        ReportState.PENDING, "waiting: the backend is away; tries again in 30 s",
-    )  # fmt: skip
-    mixed = render(make_run(Verdict.HELD, problems=(away, replace(away, retry_after=None))))
-    assert mixed.state is ReportState.FAILURE
+    report = render(make_run(Verdict.FAILED, problems=(away,)))
+    assert (report.state, report.line) == (ReportState.PENDING, "waiting: the backend is away; tries again in 30 s")
+    soon = render(make_run(Verdict.FAILED, problems=(replace(away, retry_after=None),)))
+    assert (soon.state, soon.line) == (ReportState.PENDING, "waiting: the backend is away; tries again by itself")
+    assert render(make_run(Verdict.HELD, problems=(away,))).state is ReportState.FAILURE
 
 
 def test_a_bug_is_an_error_of_ours() -> None:
