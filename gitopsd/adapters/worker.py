@@ -104,7 +104,7 @@ def _call(call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str
         request.write(text)
         request.seek(0)
         worker = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *_search_path()],
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *search_path()],
             stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"GOGC": "400"} if call == "evaluate"
             else {}, cwd="/", start_new_session=True,
         )  # fmt: skip
@@ -122,7 +122,7 @@ def _call(call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str
     return _read(answer, complaint, worker.returncode, what, limits)
 
 
-def _search_path() -> list[str]:
+def search_path() -> list[str]:
     """Where a worker finds gitopsd and its libraries: what this process uses, but never the current folder."""
     root = str(Path(gitopsd.__file__).parent.parent)
     here = str(Path.cwd())

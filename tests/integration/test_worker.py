@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings, search_path
 from gitopsd.errors import GitopsdError, Reason, StepError, UserError
+from gitopsd.model import codec
 from gitopsd.model.package import Package, Pin
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, freeze
@@ -241,3 +245,17 @@ def test_yaml_is_data_with_marks_and_duplicates() -> None:
     assert found.marks["b.0.x#key"] == (3, 5)
     assert found.marks["b.1"] == (4, 5)
     assert found.duplicates == ("a",)
+
+
+def test_an_evaluation_imports_nothing_heavy_that_it_does_not_use(tmp_path: Path) -> None:
+    asked = request(tmp_path / "mirror.git", {"main.star": run("return 1")})
+    payload = json.dumps({"request": codec.encode(asked), "cache": ""})
+    program = (
+        "import json, sys; sys.path[:0] = sys.argv[2:]; from gitopsd.daemon import evaluator; "
+        "evaluator._evaluate(json.loads(sys.argv[1])); print(*sys.modules)"
+    )
+    command = [sys.executable, "-I", "-S", "-c", program, payload, *search_path()]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"pydantic", "httpx", "sqlalchemy", "yaml", "jq", "kubernetes", "slack_sdk", "typer", "rich", "asyncio"}
+    assert heavy.isdisjoint(loaded)
+    assert "starlark_go" in loaded
