@@ -82,7 +82,7 @@ def report_key(environment: str, commit: Commit, state: ReportState) -> str:
 
 
 def will_retry(run: Run) -> bool:
-    """Whether a run failed for a reason that may pass by itself, so that the daemon tries again and nothing is final."""
+    """Whether a run failed for a reason that may pass by itself: it is tried again, and nothing is final."""
     return run.verdict is Verdict.FAILED and any(problem.reason in PASSING for problem in run.problems)
 
 
