@@ -19,7 +19,7 @@ __all__ = ["AUGMENTED", "BINARY", "LOCAL_BUILTINS", "MARK", "VERSION", "Expressi
 
 MARK = "ƶ"
 """First letter of every name that belongs to the prelude; a package that uses it in a name is refused."""
-VERSION = 1
+VERSION = 2
 """Part of the key of cached lowered sources: raise it with every change of what comes out."""
 
 _COMPARISON = 1
@@ -238,10 +238,18 @@ class Expressions:
             frame.wrap = None
         elif frame.first in _CHECKED_CALLS and not frame.keyword and frame.current >= 0:
             start = self.following(frame.opener)
-            helper = "order" if self.tokens[self.index] == ")" else "first"
+            helper = self.first_check()
             wrap = Wrap(start, f'{MARK}{helper}("{frame.first}",', ")", frame.opener)
             self.checked_calls.append((frame.first, wrap, self.previous))
         frame.first = ""
+
+    def first_check(self) -> str:
+        """Choose the check of a first argument: the only one is sorted by itself; of several each is an element."""
+        if self.tokens[self.index] == ")":
+            return "order"
+        second = self.following(self.index)
+        alone = self.tokens[second] in (")", "*", "**") or self.tokens[self.following(second)] == "="
+        return "first" if alone or self.frame.first == "sorted" else "element"
 
     # operators
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NoReturn
 
@@ -11,9 +12,14 @@ from gitopsd.evaluate.engine import HostError, StarlarkValue
 __all__ = ["MAX_DEPTH", "Decoder", "decode"]
 
 MAX_DEPTH = 800
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z")
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NUMBER_CHARACTERS = re.compile(rb"[-+0-9.eE]*")
-_ESCAPED = {"b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "/": 47, "\\": 92, '"': 34}
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_CONTROL = re.compile("[\0-\x1f]")
+_ESCAPE = re.compile(r"\\(u[^\"\\]{0,4}|.)", re.DOTALL)
+_PAIR = re.compile("([\ud800-\udbff])?([\udc00-\udfff])|([\ud800-\udbff])")
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "/": "/", "\\": "\\", '"': '"'}
 _CONSTANTS: tuple[tuple[bytes, StarlarkValue], ...] = ((b"null", None), (b"true", True), (b"false", False))
 
 
@@ -34,6 +40,7 @@ class Decoder:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
+        self.wants_key = False
 
     def document(self) -> StarlarkValue:
         """Read the whole text."""
@@ -48,8 +55,7 @@ class Decoder:
 
     def shown(self) -> str:
         """Quote the character here as Go's %q does for a byte."""
-        char = chr(self.data[self.at])
-        return "'\\''" if char == "'" else f"'{char}'" if char.isprintable() else repr(char)
+        return _quoted(chr(self.data[self.at]))
 
     def skip(self) -> bool:
         """Skip blanks; tell whether something follows."""
@@ -105,7 +111,9 @@ class Decoder:
         entries: dict[str, StarlarkValue] = {}
         if self.next() != "}":
             while True:
+                self.wants_key = True
                 key = self.value(depth + 1)
+                self.wants_key = False
                 if not isinstance(key, str):
                     self.fail(f"got {type_of(key)} for object key, want string")
                 if self.next() != ":":
@@ -122,66 +130,53 @@ class Decoder:
         return entries
 
     def number(self) -> int | float:
-        """Read an int or a float, by notation."""
+        """Read an int or a float, by notation; what Go's ParseFloat reads is enough."""
         match = _NUMBER_CHARACTERS.match(self.data, self.at)
         text = match[0].decode() if match else ""
         self.at += len(text)
-        if not _NUMBER.match(text):
+        if _WHOLE.fullmatch(text):
+            return int(text)
+        if not _FLOAT.fullmatch(text) or math.isinf(float(text)):
             self.fail(f"invalid number: {text}")
-        return float(text) if any(char in text for char in ".eE") else int(text)
+        return float(text)
 
     def string(self) -> str:
-        """Read a string."""
+        """Read a string. One with escapes or beyond ASCII goes through the stricter rules of encoding/json."""
         end = self.at + 1
         while end < len(self.data) and self.data[end] != 0x22:
             end += 2 if self.data[end] == 0x5C else 1
         if end >= len(self.data):
             self.fail("unclosed string literal")
-        body, start = self.data[self.at + 1 : end], self.at
-        if b"\\" not in body:
-            self.at = end + 1
-            return body.decode("utf-8", "surrogateescape")
-        text = self.escaped(body, start + 1)
+        body = self.data[self.at + 1 : end]
         self.at = end + 1
-        return text
+        if b"\\" not in body and body.isascii():
+            return body.decode("ascii")
+        text = _NOT_UTF8.sub("\ufffd", body.decode("utf-8", "surrogateescape"))
+        if control := _CONTROL.search(text):
+            self.fail(f"invalid character {_quoted(control[0])} in string literal")
+        return _PAIR.sub(self.pair, _ESCAPE.sub(self.escaped, text))
 
-    def escaped(self, body: bytes, base: int) -> str:
-        """Resolve the escapes of a string that begins at `base`."""
-        out = bytearray()
-        index = 0
-        while index < len(body):
-            if body[index] != 0x5C:
-                out.append(body[index])
-                index += 1
-                continue
-            char = chr(body[index + 1])
-            if char == "u":
-                code, index = self.unicode(body, index, base)
-                out += chr(code).encode("utf-8")
-                continue
-            plain = _ESCAPED.get(char)
-            if plain is None:
-                self.at = base + index + 1
-                self.fail(f"invalid character '{char}' in string escape code")
-            out.append(plain)
-            index += 2
-        return out.decode("utf-8", "surrogateescape")
-
-    def unicode(self, body: bytes, index: int, base: int) -> tuple[int, int]:
-        """Read one escape, or two that make a surrogate pair; lone surrogates become U+FFFD."""
-        code = self.hexadecimal(body, index, base)
-        index += 6
-        if 0xD800 <= code < 0xDC00 and body[index : index + 2] == b"\\u":
-            low = self.hexadecimal(body, index, base)
-            if 0xDC00 <= low < 0xE000:
-                return 0x10000 + (code - 0xD800) * 0x400 + low - 0xDC00, index + 6
-        return (0xFFFD if 0xD800 <= code < 0xE000 else code), index
-
-    def hexadecimal(self, body: bytes, index: int, base: int) -> int:
-        """Read the four digits of an escape."""
-        for place in range(index + 2, index + 6):
-            char = chr(body[place]) if place < len(body) else '"'
+    def escaped(self, match: re.Match[str]) -> str:
+        """Resolve one escape; halves of surrogate pairs are kept for `pair`."""
+        text = match[1]
+        if text[0] != "u":
+            if text not in _ESCAPED:
+                self.fail(f"invalid character {_quoted(text)} in string escape code")
+            return _ESCAPED[text]
+        for char in (text[1:] + '"')[:4]:
             if char not in "0123456789abcdefABCDEF":
-                self.at = base + place
-                self.fail(f"invalid character '{char}' in \\u hexadecimal character escape")
-        return int(body[index + 2 : index + 6], 16)
+                self.fail(f"invalid character {_quoted(char)} in \\u hexadecimal character escape")
+        return chr(int(text[1:], 16))
+
+    def pair(self, match: re.Match[str]) -> str:
+        """Join two halves; a lone one is no character."""
+        high, low = match[1], match[2]
+        if not (high and low):
+            return "\ufffd"
+        return chr(0x10000 + (ord(high) - 0xD800) * 0x400 + ord(low) - 0xDC00)
+
+
+def _quoted(char: str) -> str:
+    """Quote a character as the errors of encoding/json do."""
+    special = {"'": "'\\''", '"': "'\"'", "\n": "'\\n'", "\t": "'\\t'", "\r": "'\\r'"}
+    return special.get(char) or (f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'")

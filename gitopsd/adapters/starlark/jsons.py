@@ -169,14 +169,23 @@ def indent(args: tuple[StarlarkValue, ...], kwargs: dict[str, StarlarkValue]) ->
     return "".join(out)
 
 
+_PLACES = {
+    "want ',' or ']'": "after array element",
+    "want ':'": "after object key",
+    "want ',' or '}'": "after object key:value pair",
+    "after value": "after top-level value",
+}
+
+
 def _check(text: str) -> None:
     """Refuse what is no JSON, in the words of Go's encoding/json."""
+    decoder = Decoder(text.encode("utf-8", "surrogateescape"))
     try:
-        Decoder(text.encode("utf-8", "surrogateescape")).document()
+        decoder.document()
     except HostError as problem:
-        place = re.search(r"at offset (\d+), (.*)", str(problem), re.DOTALL)
-        at, what = (int(place[1]), place[2]) if place else (0, "")
-        if "end of file" in what or at >= len(text):
+        what = str(problem)
+        if decoder.at >= len(decoder.data) or "unclosed" in what:
             raise HostError("json.indent: unexpected end of JSON input") from None
-        looking = "after top-level value" if "after value" in what else "looking for beginning of value"
-        raise HostError(f"json.indent: invalid character '{text[at]}' {looking}") from None
+        expected = "object key string" if decoder.wants_key else "value"
+        place = next((words for part, words in _PLACES.items() if part in what), f"looking for beginning of {expected}")
+        raise HostError(f"json.indent: invalid character {decoder.shown()} {place}") from None

@@ -248,6 +248,8 @@ class Lowering(Expressions):
         if frame.pending or frame.current >= 0:
             raise Unlowerable("lambda")
         self.signature = []
+        if self.top_level and len(self.stack) == 1 and self.tokens[self.previous] == "=" and self.exports:
+            self.signatures.setdefault(next(reversed(self.exports)), self.signature)
         self.stack.append(Frame(frames.LAMBDA, at, at))
         self.frame = self.stack[-1]
 
