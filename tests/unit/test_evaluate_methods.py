@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from gitopsd.errors import Reason
-from gitopsd.evaluate import evaluate
 from gitopsd.model.ops import AddService, Exec, Print, RenderTemplates, RunSh, UploadFiles
-from gitopsd.model.package import Arguments, Package
 from gitopsd.model.parts import Artifacts, Persistent, Toleration
 from gitopsd.model.plan import Plan
 from gitopsd.model.values import Address, Secret, StepResult, Text
-from gitopsd.ports import EvaluationRequest
-from tests.evaluating import MemoryTrees, Script, ScriptedEngine, ScriptedPlan, evaluate_script
+from tests.evaluating import Script, ScriptedPlan, evaluate_script
 
 
 def plan_of(script: Script, **more: Any) -> Plan:
@@ -339,23 +335,3 @@ def test_equal_packages_have_equal_plans_whatever_their_descriptions() -> None:
     one = plan_of(lambda plan, args: plan.run_sh(name="t", run="x", description="a"))
     other = plan_of(lambda plan, args: plan.run_sh(name="t", run="x", description="b"))
     assert one.digest == other.digest
-
-
-def test_a_download_that_is_not_there_is_missing() -> None:
-    evaluation = evaluate_script(lambda plan, args: plan.upload_files("https://127.0.0.1/x.tgz"))
-    assert evaluation.plan is None
-    assert [item.url for item in evaluation.missing] == ["https://127.0.0.1/x.tgz"]
-
-
-def test_a_repository_that_is_not_pinned_is_missing() -> None:
-    evaluation = evaluate_script(lambda plan, args: plan.upload_files("github.com/a/b/c@v1"))
-    (missing,) = evaluation.missing
-    assert (missing.locator, missing.ref) == ("github.com/a/b", "v1")
-
-
-def test_a_package_without_a_main_file_is_invalid() -> None:
-    package = Package(locator="github.com/example/net", url="u", commit="c", path="deep/down")
-    asked = EvaluationRequest(package=package, arguments=Arguments(), cluster_type="docker")
-    (problem,) = evaluate(asked, lambda host: ScriptedEngine(host, lambda plan, args: None), MemoryTrees({})).problems
-    assert problem.reason is Reason.PACKAGE_INVALID
-    assert "deep/down/main.star" in problem.message
