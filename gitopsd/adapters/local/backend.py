@@ -71,19 +71,22 @@ class LocalBackend:
         names = [name for name in _IGNORED if getattr(spec, name) != getattr(plain, name)]
         if spec.image.build is not None:
             names.append("image.build")
-        if self.isolation != "root" and spec.user is not None:
+        if not self._jobs.owners.separate and spec.user is not None:
             names.append("user")
         if self.isolation == "plain" and spec.files:
             names.append("files")
         return tuple(names)
 
     def prepare(self, enclave: str) -> None:
-        """Makes the enclave's folder."""
-        make_folder(self._folders.enclave(enclave))
-        if not self._folders.head(enclave).is_file():
-            write_json(self._folders.head(enclave), {"name": enclave}, durable=True)
-        self._services.write_hosts(enclave)
+        """Makes the enclave's folder, and deletes traces that are older than any run."""
+        self._make(enclave)
         self._keyed.forget_old(enclave)
+
+    def _make(self, enclave: str) -> None:
+        if not self._folders.head(enclave).is_file():
+            make_folder(self._folders.enclave(enclave))
+            self._services.write_hosts(enclave)
+            write_json(self._folders.head(enclave), {"name": enclave}, durable=True)
 
     def observe(self, enclave: str) -> LiveEnclave:
         """What is there now."""
@@ -116,7 +119,7 @@ class LocalBackend:
     def converge(self, enclave: str, workload: Workload) -> LiveService:
         """Starts or updates a service. StepError SERVICE_INVALID when it cannot be started, or a port that it wants
         is held by another service."""
-        self.prepare(enclave)
+        self._make(enclave)
         self.reserve(enclave, workload.name)
         return self._services.converge(enclave, workload)
 
@@ -143,7 +146,7 @@ class LocalBackend:
 
     def volume(self, enclave: str, key: str, size: int) -> str:
         """The identity of a persistent directory, which is made if it is not there. Its size is not limited."""
-        self.prepare(enclave)
+        self._make(enclave)
         return self._jobs.volume(enclave, key)
 
     def remove_volume(self, enclave: str, key: str) -> None:
@@ -173,7 +176,7 @@ class LocalBackend:
                 "the local backend installs none",
                 hint="install them for the daemon's interpreter and set pip_packages, or use another backend",
             )
-        self.prepare(enclave)
+        self._make(enclave)
         return self._keyed.run(
             enclave, key, f"task {task.name!r}", lambda folder: self._jobs.task(enclave, task, folder)
         )
@@ -188,7 +191,7 @@ class LocalBackend:
 
     def put_artifact(self, enclave: str, files: Iterable[TreeFile]) -> str:
         """Keeps files under their content digest."""
-        self.prepare(enclave)
+        self._make(enclave)
         return self._jobs.artifacts(enclave).put(files)
 
     def get_artifact(self, enclave: str, content: str) -> tuple[TreeFile, ...]:

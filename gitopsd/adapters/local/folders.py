@@ -23,6 +23,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,4 +166,7 @@ def remove_tree(path: Path) -> None:
         else:
             shutil.rmtree(name, ignore_errors=True)
 
-    shutil.rmtree(path, onerror=again)
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=again)
+    else:
+        shutil.rmtree(path, onerror=again)

@@ -6,23 +6,24 @@ import contextlib
 import hashlib
 import hmac
 import os
-import pwd
 import re
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import Artifacts, give
 from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_file, write_json
+from gitopsd.adapters.local.owners import Owners
 from gitopsd.adapters.local.processes import best_mode
 from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError
 from gitopsd.model import codec
 from gitopsd.model.parts import Artifacts as ArtifactMount
-from gitopsd.model.parts import Persistent, ServiceSpec
+from gitopsd.model.parts import Persistent
 from gitopsd.model.values import plain_text
 from gitopsd.ports import TaskSpec, Workload
 
@@ -43,6 +44,11 @@ class Jobs:
     def mode(self) -> str:
         """``root``, ``user`` or ``plain``, see ``sandbox.py``."""
         return best_mode() if self._settings.namespaces else "plain"
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose user processes run under."""
+        return Owners(self._folders.state, self._addresses, self.mode)
 
     def artifacts(self, enclave: str) -> Artifacts:
         """The artifacts of an enclave."""
@@ -74,7 +80,7 @@ class Jobs:
         """The job of a service; makes its scratch folder, its volumes and fresh copies of its artifacts."""
         spec, name = workload.spec, workload.name
         home = self._folders.service(enclave, name)
-        owner, group = self._user(enclave, spec)
+        owner, group = self.owners.of(enclave, spec.user)
         scratch = home / "scratch" / _short(workload.incarnation)
         _drop_others(scratch)
         make_folder(scratch)
@@ -87,7 +93,7 @@ class Jobs:
             elif isinstance(mount, ArtifactMount):
                 digests = [_content(workload, artifact) for artifact in mount.names]
                 mounts.append((path, self._mount(enclave, digests, home / "mounts" / str(number), owner)))
-        place = Place(mode=self.mode, scratch=scratch, mounts=mounts)
+        place = self._place(scratch, mounts, owner)
         swap = _Swap(spec.own_address, address)
         return self._job("service", home / "run", place) | {
             "config": self.fingerprint(workload, address),
@@ -100,13 +106,13 @@ class Jobs:
 
     def task(self, enclave: str, task: TaskSpec, folder: Path) -> dict[str, Any]:
         """The job of a task, with fresh scratch and mounts below ``folder``."""
-        owner = self._addresses.uid(enclave) if self.mode == "root" else None
+        owner = self.owners.own(enclave)
         scratch = make_folder(folder / "scratch")
         mounts = [
             (path, self._mount(enclave, digests, folder / "mounts" / str(number), owner))
             for number, (path, digests) in enumerate(task.files.items())
         ]
-        place = Place(mode=self.mode, scratch=scratch, mounts=mounts, known=task.store)
+        place = self._place(scratch, mounts, owner, known=task.store)
         return self._job("task", folder, place) | {
             "argv": self._interpreter(task.image, place.rewrite_all(task.command)),
             "env": self._environment(place, task.env),
@@ -115,6 +121,17 @@ class Jobs:
             "timeout": task.timeout,
             "store": [place.inside(path) for path in task.store],
         }  # fmt: skip
+
+    def _place(
+        self, scratch: Path, mounts: list[tuple[str, Path]], owner: int | None, *, known: tuple[str, ...] = ()
+    ) -> Place:
+        place = Place(mode=self.mode, scratch=scratch, mounts=mounts, known=known)
+        if place.mode == "plain" and owner is not None:
+            for folder, _, _ in os.walk(scratch / "root"):
+                give(Path(folder), owner)
+            for path in (scratch, *(source.parent for _, source in mounts)):
+                self.owners.let_in(path)
+        return place
 
     def inside(self, kind: str, folder: Path, facts: Mapping[str, Any], join: Mapping[str, Any]) -> dict[str, Any]:
         """A job that runs in the view of a running service. ``facts`` are what its shim keeps in memory, ``join``
@@ -135,7 +152,8 @@ class Jobs:
 
     def _limits(self, megabytes: int) -> dict[str, int]:
         data = max(megabytes * 1_000_000, _MEMORY_FLOOR) if megabytes and self._settings.memory_limits else 0
-        return {"files": self._settings.open_files, "data": data}
+        processes = self._settings.max_processes if self.owners.separate else 0
+        return {"files": self._settings.open_files, "data": data, "processes": processes}
 
     def _view(self, enclave: str, place: Place, owner: int | None) -> dict[str, Any]:
         visible = dict.fromkeys((*self._settings.visible, sys.prefix, sys.base_prefix))
@@ -147,17 +165,6 @@ class Jobs:
             "masks": [os.path.realpath(path) for path in (str(self._folders.state), *self._settings.masks)],
             "visible": list(visible),
         }
-
-    def _user(self, enclave: str, spec: ServiceSpec) -> tuple[int | None, int | None]:
-        """User and group of a service; None where the daemon may not choose. Root and the accounts of this machine
-        are nobody's to take: in their place comes the enclave's own user."""
-        if self.mode != "root":
-            return None, None
-        own = self._addresses.uid(enclave)
-        if spec.user is None or spec.user.uid == 0 or _is_account(spec.user.uid):
-            return own, own
-        group = spec.user.gid if spec.user.gid else spec.user.uid
-        return spec.user.uid, group
 
     def _argv(self, workload: Workload, place: Place, swap: _Swap) -> list[str]:
         spec, name = workload.spec, workload.name
@@ -204,7 +211,8 @@ class Jobs:
                 write_json(folder / "identity", {"key": key, "identity": known}, durable=True)
                 data.mkdir(exist_ok=True)
                 data.chmod(0o777)  # services of any user share it; its parents let nobody else in
-                give(data, self._addresses.uid(enclave) if self.mode == "root" else None)
+                give(data, self.owners.own(enclave))
+                self.owners.let_in(folder)
         return known
 
 
@@ -281,14 +289,6 @@ def _content(workload: Workload, artifact: str) -> str:
             Reason.ARTIFACT_MISSING, f"service {workload.name!r} mounts the artifact {artifact!r}, which is not there"
         )
     return found
-
-
-def _is_account(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
 
 
 def _short(name: str) -> str:

@@ -19,7 +19,7 @@ from gitopsd.adapters.local.artifacts import read_tree
 from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_json
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.processes import ProcessId, process_of, spawn
-from gitopsd.errors import Reason, StepError
+from gitopsd.errors import Reason, StepError, TransientError
 from gitopsd.ports import CommandResult
 
 _KEPT = 30 * 86_400.0
@@ -51,6 +51,9 @@ class Keyed:
                 remove_tree(folder)
                 spawn(job(make_folder(folder)))
         result = self._wait(folder)
+        error = read_json(folder / "state.json").get("error")
+        if result is None and error:
+            raise TransientError(Reason.BACKEND_UNAVAILABLE, f"{what} could not be started: {error}")
         if result is None:
             raise StepError(
                 Reason.INTERRUPTED, f"{what} was ended from outside before it finished", hint="it can be run again"

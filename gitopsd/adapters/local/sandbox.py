@@ -251,6 +251,8 @@ def restrict(job: Mapping[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if job["limits"]["data"]:
         resource.setrlimit(resource.RLIMIT_DATA, (job["limits"]["data"],) * 2)
+    if job["limits"]["processes"]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (job["limits"]["processes"],) * 2)
     os.umask(0o022)
     for capability in range(64):
         if capability != _NET_BIND_SERVICE:

@@ -17,7 +17,8 @@ class LocalSettings:
     ``masks`` are files and folders that no service may see (credentials, the daemon's configuration); the state
     folder always is one. ``visible`` are folders of tools that services may read although they lie below a home
     folder. ``uids`` is the first of the user ids and their count that enclaves run under when the daemon is root.
-    ``grace`` is the time in seconds between TERM and KILL. Sizes are bytes; ``memory_limits`` turns ``max_memory``
+    ``grace`` is the time in seconds between TERM and KILL. Sizes are bytes; ``max_processes`` bounds the
+    processes and threads of an enclave that has a user of its own; ``memory_limits`` turns ``max_memory``
     into a limit of each process' data. ``pip_packages`` allows ``packages`` of run_python, which must then be
     installed for the interpreter already.
     """
@@ -31,6 +32,7 @@ class LocalSettings:
     grace: float = 10.0
     backoff: tuple[float, float] = (0.5, 30.0)
     open_files: int = 65_536
+    max_processes: int = 8192
     memory_limits: bool = True
     log_bytes: int = 10_000_000
     log_files: int = 2
