@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import typer
 from pydantic import BaseModel
 
+import gitopsd
 from gitopsd.cli.app import VERBS, app
+from gitopsd.cli.docs import text_by_page
 from gitopsd.cli.output import Exit
 from gitopsd.daemon.config import Reference, Settings
 from gitopsd.errors import Reason
+from gitopsd.evaluate.methods import METHODS
+from gitopsd.evaluate.types import TYPE_NAMES
 from gitopsd.fetch.rules import KEYS
 from gitopsd.model import environment as environments
 
@@ -62,6 +67,17 @@ def test_every_choice_of_a_policy_is_documented() -> None:
     for name in ("RollbackPolicy", "DriftPolicy", "PrunePolicy", "OrderMode", "InterruptedPolicy", "StepPolicy"):
         for choice in getattr(environments, name):
             assert f"`{choice.value}`" in text, f"{name} {choice.value}"
+
+
+def test_every_builtin_is_documented_and_every_documented_one_exists() -> None:
+    assert first_cells(page("packages")) == {*METHODS, *TYPE_NAMES}
+
+
+def test_every_page_that_a_message_names_exists() -> None:
+    sources = "".join(file.read_text("utf-8") for file in Path(gitopsd.__file__).parent.rglob("*.py"))
+    named = set(re.findall(r"see `?gitopsd docs ([a-z-]+)", sources))
+    assert named <= set(text_by_page())
+    assert named
 
 
 def test_every_verb_has_its_section_and_every_section_its_verb() -> None:

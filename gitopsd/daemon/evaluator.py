@@ -163,7 +163,7 @@ def _render(payload: Mapping[str, Any]) -> dict[str, str]:
             content = render_bytes(text, data, name=path)
         except TemplateError as error:
             message = f"the template of {path!r} failed: {error}"
-            raise StepError(Reason.TEMPLATE_FAILED, message, hint="see gitopsd docs templates") from None
+            raise StepError(Reason.TEMPLATE_FAILED, message, hint="see gitopsd docs packages") from None
         rendered[path] = base64.b64encode(content).decode()
     return rendered
 
