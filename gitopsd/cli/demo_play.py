@@ -57,7 +57,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _play_all(folder: Path, console: Console, played: list[Played], *, leave: bool) -> None:
     console.print(f"A scratch repository, a daemon, a forge and a chat in {folder}")
-    with stage(folder, lambda line: console.print(_coloured(line))) as set_up:
+    with stage(folder, lambda line: console.print(_coloured(line), no_wrap=True, overflow="ellipsis")) as set_up:
         for number, scene in enumerate(SCENES, 1):
             played.append(_play(scene, set_up, console, number=number))
             if played[-1].why:
@@ -78,7 +78,7 @@ def _play(scene: Scene, set_up: Stage, console: Console, *, number: int) -> Play
         why = str(problem)
     seconds = time.monotonic() - began
     for fact in facts:
-        console.print(Text.assemble(("  ✓ ", "green"), strip_controls(fact)))
+        console.print(Text.assemble(("  ✓ ", "green"), strip_controls(fact)), soft_wrap=True)
     if why:
         console.print(Text.assemble(("  ✗ ", "red"), strip_controls(why)))
     return Played(title=scene.title, seconds=seconds, why=why)
@@ -86,7 +86,7 @@ def _play(scene: Scene, set_up: Stage, console: Console, *, number: int) -> Play
 
 def _coloured(line: str) -> Text:
     style = _STYLES.get((line.split() or [""])[0], "")
-    return Text(strip_controls(line), style=style, overflow="ellipsis", no_wrap=True)
+    return Text(strip_controls(line), style=style)
 
 
 def _stay(console: Console, set_up: Stage) -> None:
@@ -104,7 +104,7 @@ def _summary(console: Console, played: Sequence[Played], folder: Path) -> int:
     console.rule("the demo", align="left")
     for scene in played:
         mark = ("✗", "red") if scene.why else ("✓", "green")
-        console.print(Text.assemble(mark, f" {scene.title} ({scene.seconds:.1f} s)"))
+        console.print(Text.assemble(mark, f" {scene.title} ({scene.seconds:.1f} s)"), soft_wrap=True)
         if scene.why:
             console.print(Text(f"    {strip_controls(scene.why)}"))
     reached = {scene.title for scene in played}

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from gitopsd.cli.demo_stage import LARGE, SMALL, Stage
 from gitopsd.cli.demo_told import told
-from gitopsd.cli.demo_watch import Devnet, Process, processes_of, require, serving, until
-from gitopsd.model.run import Verdict
+from gitopsd.cli.demo_watch import Devnet, Process, look, parent, processes_of, require, serving, until
+from gitopsd.model.run import Run, Trigger, Verdict
+from gitopsd.report.render import render
 from gitopsd.web.commands import DestroyRequest
 
 ARGUMENTS = "args/devnet-small.yaml"
@@ -133,6 +134,8 @@ def break_it(stage: Stage) -> tuple[str, ...]:
     _touches_only(small, after, {"node-1": "restarted"})
     _same_chain(small, after)
     require(after.nodes["node-1"].answer["ready"], "node-1 is ready again", after.nodes["node-1"].answer["trouble"])
+    asked, runs = ({member.name: member.arguments for member in devnet.members} for devnet in (small, after))
+    require(asked == runs, "every process has the arguments that it had", asked, runs)
     stage.expect(LARGE, commit, "success", seconds=STEP)
     _touches_only(large, stage.look(LARGE), {})
     return (
@@ -156,14 +159,13 @@ def revert(stage: Stage) -> tuple[str, ...]:
 
 def heal(stage: Stage) -> tuple[str, ...]:
     small, large = stage.look(SMALL), stage.look(LARGE)
-    victim = small.nodes["node-2"]
-    os.kill(victim.process.pid, signal.SIGKILL)
-
-    def healed() -> Devnet | None:
-        devnet = stage.look(SMALL)
-        return devnet if devnet.nodes["node-2"].process != victim.process else None
-
-    until(healed, "node-2 runs again", seconds=HEAL)
+    victim = small.nodes["node-2"].process
+    shim = parent(victim)
+    require(shim in processes_of(stage.daemon.state), "node-2 has a supervisor of this demo", shim)
+    assert shim is not None
+    os.kill(shim.pid, signal.SIGKILL)  # its service dies with it, and nobody but the daemon brings it back
+    stage.tell(f"  kill -9 {shim.pid}: node-2 ({victim.pid}) and its supervisor")
+    healing = until(lambda: _healing(stage), "a run heals node-2", seconds=HEAL)
     after = _agreed(stage, SMALL, above=small.height)
     _touches_only(small, after, {"node-2": "restarted"})
     _same_chain(small, after)
@@ -171,13 +173,32 @@ def heal(stage: Stage) -> tuple[str, ...]:
     require(resumed > 0, "node-2 went on from its stored height", resumed)
     _touches_only(large, stage.look(LARGE), {})
     now = after.nodes["node-2"].process.pid
-    return (f"killed node-2 ({victim.process.pid}); it runs again ({now}) and went on at height {resumed}",)
+    return (f"{render(healing).line}; it runs as {now} and went on at height {resumed}",)
+
+
+def _healing(stage: Stage) -> Run | None:
+    """The run that brought node-2 back because it was missed."""
+    return next(
+        (
+            run
+            for run in stage.history(SMALL)
+            if run.trigger is Trigger.DRIFT and run.verdict is Verdict.SUCCEEDED and run.applied is not None
+            if any(item.service == "node-2" for item in run.applied.diff.drift)
+        ),
+        None,
+    )
 
 
 def crash(stage: Stage) -> tuple[str, ...]:
     small, large = stage.look(SMALL), stage.look(LARGE)
     killed = stage.daemon.kill()
-    alone = _agreed(stage, SMALL, above=small.height)
+    addresses = {member.name: member.address for member in small.members}
+
+    def grown() -> Devnet | None:
+        devnet = look(addresses)
+        return devnet if devnet.height > small.height + 1 else None
+
+    alone = until(grown, "blocks are made while there is no daemon", seconds=STEP)
     _touches_only(small, alone, {})
     started = stage.daemon.start()
     commit = stage.commit("A word in the README", ("README.md", "Try a commit:", "Try a commit, after a crash too:"))
@@ -188,7 +209,8 @@ def crash(stage: Stage) -> tuple[str, ...]:
         _touches_only(before, after, {})
         _same_chain(before, after)
     return (
-        f"daemon {killed} killed with SIGKILL, {started} adopted everything; blocks were made meanwhile",
+        f"daemon {killed} killed with SIGKILL; blocks {small.height} to {alone.height} were made without it",
+        f"daemon {started} adopted everything and went on with the next commit",
         f"same processes: {_pids(small.processes)}; no account was funded twice",
     )
 

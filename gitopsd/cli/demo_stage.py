@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -15,13 +16,15 @@ from gitopsd.cli.demo_repository import DemoRepository
 from gitopsd.cli.demo_servers import ChatServer, ForgeServer, Status
 from gitopsd.cli.demo_watch import Devnet, Unmet, look, process, processes_of, require, until
 from gitopsd.kit.text import one_line
-from gitopsd.model.run import Run
+from gitopsd.model.run import Run, Trigger
 from gitopsd.report.text import diff_text
 from gitopsd.web.commands import DestroyRequest, HistoryAnswer, HistoryRequest, StatusAnswer, StatusRequest
 
 SMALL, LARGE = "devnet-small", "devnet-large"
 SHOWN = 18
 """Lines of a diff that are shown."""
+_SHORT = re.compile(r" {0,2}\S| {6}~ ")
+"""What is shown of a diff: its changes, and fields that had a value before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +96,25 @@ class Stage:
         """The run that followed a commit."""
 
         def found() -> Run | None:
-            answer = self.daemon.ask(HistoryRequest(environment=environment))
-            runs = answer.runs if isinstance(answer, HistoryAnswer) else ()
-            return next((run for run in runs if run.commit.id == commit), None)
+            runs = (run for run in self.history(environment) if run.commit.id == commit)
+            return next((run for run in runs if run.trigger is not Trigger.DRIFT), None)
 
         return until(found, f"the history of {environment} has commit {commit[:7]}", seconds=5)
 
+    def history(self, environment: str) -> tuple[Run, ...]:
+        """The runs of an environment, newest first."""
+        answer = self.daemon.ask(HistoryRequest(environment=environment, limit=500))
+        return answer.runs if isinstance(answer, HistoryAnswer) else ()
+
     def _show(self, text: str) -> None:
-        lines = text.rstrip().splitlines()
+        """The changes of a diff with their changed fields; ``gitopsd history`` shows all of it."""
+        *body, total = text.rstrip().splitlines()
+        lines = [line for line in body if _SHORT.match(line)]
         for line in lines[:SHOWN]:
-            self.tell(f"    {line}")
+            self.tell(f"  {line}")
         if len(lines) > SHOWN:
-            self.tell(f"    … {len(lines) - SHOWN} more lines; {lines[-1]}")
+            self.tell(f"    … and {len(lines) - SHOWN} more lines")
+        self.tell(f"  {total}")
 
 
 @contextlib.contextmanager

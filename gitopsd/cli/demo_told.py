@@ -8,8 +8,6 @@ from pathlib import Path
 from gitopsd.cli.demo_servers import Message, Status
 from gitopsd.cli.demo_stage import LARGE, SMALL, Stage
 from gitopsd.cli.demo_watch import require, until
-from gitopsd.model.run import Run
-from gitopsd.web.commands import HistoryAnswer, HistoryRequest
 
 FINAL = ("success", "failure", "error")
 SENT = 20.0
@@ -55,7 +53,7 @@ def _messages(stage: Stage) -> tuple[str, ...]:
     roots = [item for item in messages if not item.thread]
     for environment in (SMALL, LARGE):
         mine = [item for item in roots if f"*{environment}*" in item.text]
-        acted = [run for run in _runs(stage, environment) if run.applied is not None and not run.applied.diff.empty]
+        acted = [run for run in stage.history(environment) if run.applied is not None and not run.applied.diff.empty]
         require(len(mine) == len(acted), f"{environment}: one message per run that did something", *map(_line, mine))
         require(not any("hourglass" in item.text for item in mine), "no message is left pending", *map(_line, mine))
     edited = sum(1 for item in roots if item.edits)
@@ -67,11 +65,6 @@ def _messages(stage: Stage) -> tuple[str, ...]:
 
 def _line(message: Message) -> str:
     return " / ".join(message.text.splitlines())
-
-
-def _runs(stage: Stage, environment: str) -> tuple[Run, ...]:
-    answer = stage.daemon.ask(HistoryRequest(environment=environment, limit=500))
-    return answer.runs if isinstance(answer, HistoryAnswer) else ()
 
 
 # --- secrets ----------------------------------------------------------------------------------------------

@@ -68,6 +68,16 @@ def process(pid: int) -> Process | None:
     return Process(pid, int(fields[19]))
 
 
+def parent(item: Process) -> Process | None:
+    """The process that watches over another one: of a service its shim."""
+    fields = _read(f"/proc/{item.pid}/stat").rpartition(")")[2].split()
+    return process(int(fields[1])) if fields else None
+
+
+def _arguments(pid: int) -> tuple[str, ...]:
+    return tuple(_read(f"/proc/{pid}/cmdline").split("\0"))
+
+
 def _pids() -> tuple[int, ...]:
     names = (entry.name for entry in Path("/proc").iterdir())
     return tuple(int(name) for name in names if name.isdigit() and int(name) != os.getpid())
@@ -75,7 +85,7 @@ def _pids() -> tuple[int, ...]:
 
 def serving(address: str) -> tuple[Process, ...]:
     """The processes that were told to listen on an address of the sample package's services."""
-    found = [pid for pid in _pids() if f"--listen={address}" in _read(f"/proc/{pid}/cmdline").split("\0")[1:]]
+    found = [pid for pid in _pids() if f"--listen={address}" in _arguments(pid)[1:]]
     return tuple(item for item in map(process, found) if item is not None)
 
 
@@ -97,11 +107,13 @@ def _touches(pid: int, folder: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A service of a devnet: its process, and what it answered (``/status``, or ``/summary`` of the explorer)."""
+    """A service of a devnet: its process with its arguments, and what it answered (``/status``, or ``/summary`` of
+    the explorer)."""
 
     name: str
     address: str
     process: Process
+    arguments: tuple[str, ...]
     answer: Mapping[str, Any]
 
 
@@ -119,7 +131,12 @@ class Devnet:
     @property
     def processes(self) -> dict[str, Process]:
         """The process of every service, the explorer included, by the service's name."""
-        return {member.name: member.process for member in (self.explorer, *self.nodes.values())}
+        return {member.name: member.process for member in self.members}
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The explorer and the nodes."""
+        return (self.explorer, *self.nodes.values())
 
 
 def ask(address: str, path: str) -> Any:
@@ -155,4 +172,4 @@ def _member(name: str, address: str) -> Member:
     found = serving(address)
     require(len(found) == 1, f"{name} has exactly one process", *found)
     answer = ask(address, "/summary" if name == "explorer" else "/status")
-    return Member(name=name, address=address, process=found[0], answer=answer)
+    return Member(name=name, address=address, process=found[0], arguments=_arguments(found[0].pid), answer=answer)

@@ -76,7 +76,8 @@ def report(run: Run, store: Store, *, clock: Clock, journal: Journal) -> None:
     if final and rendered.details and not heard.silent:
         items.append(_chat_item(heard, THREAD, "details"))
     _queue(items, store, clock=clock, journal=journal)
-    if run.verdict is not Verdict.SUPERSEDED and _trouble(run, rendered) != told:
+    trouble = _trouble(run, rendered)
+    if run.verdict is not Verdict.SUPERSEDED and trouble != told and (trouble or not _stands(run, told)):
         _remember(run, rendered, store, journal=journal)
 
 
@@ -117,11 +118,17 @@ def _trouble(run: Run, rendered: Report) -> str:
 def _is_news(run: Run, rendered: Report, told: str) -> bool:
     """Whether chat has to hear of it: something was done, a person asked, or trouble came, changed or went."""
     if rendered.silent:
-        return bool(told) and run.verdict is not Verdict.SUPERSEDED
+        return bool(told) and run.verdict is not Verdict.SUPERSEDED and not _stands(run, told)
     if run.trigger in (Trigger.SYNC, Trigger.ROLLBACK, Trigger.RESUME):
         return True
     trouble = _trouble(run, rendered)
     return not trouble or trouble != told
+
+
+def _stands(run: Run, told: str) -> bool:
+    """Whether what was told is still so however a drift check ends: the commit that failed is not live."""
+    verdict = told.split(" ")[1] if " " in told else ""
+    return run.trigger is Trigger.DRIFT and verdict in (Verdict.ROLLED_BACK, Verdict.INVALID, Verdict.HELD)
 
 
 def _remember(run: Run, rendered: Report, store: Store, *, journal: Journal) -> None:
