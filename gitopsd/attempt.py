@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gitopsd.apply import Site, apply
 from gitopsd.compare import Facts, compare
-from gitopsd.errors import Reason, StepError, TransientError, UserError
+from gitopsd.errors import PASSING, Reason, StepError, TransientError, UserError
 from gitopsd.fetch import read_arguments
 from gitopsd.kit.text import one_line
 from gitopsd.model.diff import Diff
@@ -31,6 +31,7 @@ from gitopsd.ports import (
     Secrets,
     Store,
 )
+from gitopsd.report import Start, announce
 from gitopsd.resolve import resolve
 from gitopsd.resolve.closure import desired
 
@@ -176,6 +177,8 @@ class Attempt:
         diff = self.difference(plan, recorded)
         if (lost := diff.lost) and not diff.empty:
             return self._hold(Reason.RESULT_LOST, lost, "restore it, or run the step again by changing its text")
+        start = Start(run_id=self.id, environment=self.environment.name, commit=self.commit, diff=diff)
+        announce(start, self.world.store, clock=self.world.clock, journal=self.world.journal)
         applied = apply(diff, self.site(), self.preempt)
         if applied.preempted:
             return End(verdict=Verdict.SUPERSEDED, applied=applied, superseded_by=self.preempt())
@@ -188,7 +191,7 @@ class Attempt:
         problems = tuple(item.problem for item in applied.failed if item.problem)
         if any(problem.reason in HOLDING for problem in problems):
             return End(verdict=Verdict.HELD, applied=applied, problems=problems)
-        if self.trigger is Trigger.DRIFT or all(_passing(problem) for problem in problems):
+        if self.trigger is Trigger.DRIFT or all(problem.reason in PASSING for problem in problems):
             return End(verdict=Verdict.FAILED, applied=applied, problems=problems)
         recorded = self.recorded()
         self._save(recorded, bad_plans=(diff.plan_digest,), commit=self.commit.id)
@@ -312,12 +315,13 @@ class Attempt:
 
     def _set_condition(self, run: Run) -> None:
         state = _CONDITIONS.get(run.verdict)
-        if state is None:
+        before = self.world.store.condition(run.environment)
+        waiting = before is not None and before.state is ConditionState.HELD and run.trigger is Trigger.DRIFT
+        if state is None or (waiting and state is ConditionState.READY):
             return
         if run.problems and run.problems[0].reason is Reason.SUSPENDED and self.environment.policy.suspend:
             state = ConditionState.SUSPENDED
         message = one_line(run.problems[0].message, limit=300) if run.problems else ""
-        before = self.world.store.condition(run.environment)
         since = before.since if before and before.state is state else run.ended_at
         now = Condition(environment=run.environment, state=state, message=message, commit=self.commit.id, since=since)
         if now != before:
@@ -344,8 +348,3 @@ def replace_commit(attempt: Attempt, commit: str) -> Attempt:
         trigger=attempt.trigger,
         preempt=attempt.preempt,
     )
-
-
-def _passing(problem: Problem) -> bool:
-    """Whether a failure may pass by itself: no reason to go back."""
-    return problem.reason in (Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE)

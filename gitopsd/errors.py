@@ -52,6 +52,10 @@ class Reason(StrEnum):
     BUG = "Bug"
 
 
+PASSING = frozenset({Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE})
+"""Reasons that may pass by themselves: a run that failed for one is tried again, and does not go back."""
+
+
 class GitopsdError(Exception):
     """An error that says where it comes from and what to do.
 

@@ -11,6 +11,7 @@ from gitopsd.apply.recipes import check_code, holds, run_exec, run_request, unti
 from gitopsd.apply.resolving import Known, conceal, shown
 from gitopsd.apply.site import Patience
 from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.kit.ignore import uploaded
 from gitopsd.kit.text import one_line
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import InterruptedPolicy
@@ -187,7 +188,7 @@ def _upload(op: UploadFiles, known: Known) -> str:
     kind, _, rest = op.source.partition(" ")
     if kind == "git":
         url, commit, path = rest.split(" ", 2)
-        files: tuple[TreeFile, ...] = site.git.files(url, commit, path)
+        files = uploaded(site.git.files(url, commit, path))
     else:
         files = site.downloads.files(site.downloads.fetch(rest))
     content = site.backend.put_artifact(site.enclave, files)

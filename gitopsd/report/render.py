@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitopsd.errors import Reason
+from gitopsd.errors import PASSING, Reason
 from gitopsd.kit.text import count_text, duration_text, one_line
 from gitopsd.model.diff import Action, Change, Diff, Why
 from gitopsd.model.environment import Commit
@@ -19,9 +19,6 @@ LINE = 400
 
 DETAILS = 40
 """Lines of details at most."""
-
-PASSING = frozenset({Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE})
-"""Reasons for which a failed run is tried again by itself."""
 
 _STATES = {
     Verdict.NOOP: ReportState.SUCCESS,

@@ -66,6 +66,8 @@ def report(run: Run, store: Store, *, clock: Clock, journal: Journal) -> None:
     except GitopsdError as error:
         journal.problem(run.environment, _problem(error))
         return
+    if run.trigger is Trigger.DRIFT and rendered.silent and not told.startswith(run.commit.id):
+        return  # the trouble of another commit is not over because nothing drifted
     final = rendered.state is not ReportState.PENDING
     items = [_forge_item(_pending_of(rendered), final=False)]
     if final:
