@@ -18,14 +18,21 @@ ENCLAVE = "net"
 GRACE = 3.0
 
 
-def run_here(_subject: str, command: tuple[str, ...]) -> tuple[int, str]:
-    """What a command gives, for a backend that has no processes of its own."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    return done.returncode, done.stdout + done.stderr
+def run_in(folder: Path) -> Callable[[str, tuple[str, ...]], tuple[int, str]]:
+    """Answers with what a command gives on this machine, with ``folder`` as its ``/tmp``: for a backend that has no
+    processes of its own."""
+
+    def answer(_subject: str, command: tuple[str, ...]) -> tuple[int, str]:
+        folder.mkdir(exist_ok=True)
+        argv = [part.replace("/tmp/", f"{folder}/") for part in command]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return answer
 
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
-    "memory": lambda _: MemoryBackend(answer=run_here),
+    "memory": lambda folder: MemoryBackend(answer=run_in(folder)),
     "local": lambda folder: LocalBackend(folder, LocalSettings(grace=GRACE)),
     "local without namespaces": lambda folder: LocalBackend(folder, LocalSettings(grace=GRACE, namespaces=False)),
 }

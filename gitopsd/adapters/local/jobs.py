@@ -125,6 +125,8 @@ class Jobs:
     def _place(
         self, scratch: Path, mounts: list[tuple[str, Path]], owner: int | None, *, known: tuple[str, ...] = ()
     ) -> Place:
+        for path, _ in mounts:
+            _check_mount(path)
         place = Place(mode=self.mode, scratch=scratch, mounts=mounts, known=known)
         if place.mode == "plain" and owner is not None:
             for folder, _, _ in os.walk(scratch / "root"):
@@ -164,6 +166,7 @@ class Jobs:
             "hosts": str(self._folders.hosts(enclave)),
             "masks": [os.path.realpath(path) for path in (str(self._folders.state), *self._settings.masks)],
             "visible": list(visible),
+            "python": sys.executable,
         }
 
     def _argv(self, workload: Workload, place: Place, swap: _Swap) -> list[str]:
@@ -289,6 +292,17 @@ def _content(workload: Workload, artifact: str) -> str:
             Reason.ARTIFACT_MISSING, f"service {workload.name!r} mounts the artifact {artifact!r}, which is not there"
         )
     return found
+
+
+def _check_mount(path: str) -> None:
+    """StepError SERVICE_INVALID for a path at which nothing can be mounted."""
+    parts = path.strip("/").split("/")
+    if not path.startswith("/") or ".." in parts or "\0" in path or parts[0] in ("", "proc", "sys", "dev"):
+        raise StepError(
+            Reason.SERVICE_INVALID,
+            f"nothing can be mounted at {path!r}",
+            hint="give an absolute path without '..' that is not '/' and not below /proc, /sys or /dev",
+        )
 
 
 def _short(name: str) -> str:

@@ -25,7 +25,7 @@ _PR_SET_CHILD_SUBREAPER, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 36, 47, 2
 _NET_BIND_SERVICE = 10
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
 _PRIVATE_FOLDERS = {"tmp": 0o1777, "run": 0o755, "home": 0o755, "root": 0o755}
-_OWN_FOLDERS = {"var": ("lib", "log", "cache", "tmp"), "usr": ("local",), "etc": (), "opt": (), "srv": (), "mnt": ()}
+_OWN_FOLDERS = {"var": ("lib", "log", "cache", "tmp"), "usr": ("local", "local/bin")}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -112,13 +112,14 @@ class View:
     """The root file system of one incarnation, put together in a mount namespace of its own.
 
     ``spec`` has ``scratch`` (folder), ``owner`` (user id or None), ``mounts`` (path, source pairs), ``hosts`` (file),
-    ``masks``, ``visible`` (paths).
+    ``masks``, ``visible`` (paths), ``python`` (the interpreter that gets its usual names).
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._spec = spec
         self._root = f"{spec['scratch']}/root"
         self._owner: int | None = spec["owner"]
+        self._mount_points = [os.path.realpath(path) for path, _ in spec["mounts"]]
         with open("/proc/self/mountinfo") as file:
             self._mounted = {line.split()[4].encode().decode("unicode_escape") for line in file}
 
@@ -128,8 +129,12 @@ class View:
         _mount("", "/", flags=_REC | _PRIVATE)
         _folder(self._spec["scratch"], "root", 0o755, self._owner)
         _mount(self._root, self._root, flags=_BIND | _REC)
-        for name in sorted(os.listdir("/")):
+        tops = set(os.listdir("/"))
+        for name in sorted(tops):
             self._show("/" + name, depth=0)
+        for mount in self._mount_points:
+            if mount.split("/")[1] not in tops:
+                _folder(self._root, mount, 0o755, self._owner)
         self._system()
         self._mask()
         old = ".old-" + os.urandom(16).hex()  # a name that no package can know: it leads to the machine's files
@@ -185,6 +190,9 @@ class View:
         _folder(layer, "upper", stat.S_IMODE(os.stat(path).st_mode), self._owner)
         for own in _OWN_FOLDERS.get(path[1:], ()):
             _folder(layer, f"upper/{own}", 0o1777 if own == "tmp" else 0o755, self._owner)
+        for mount in self._mount_points:
+            if mount.startswith(path + "/"):
+                self._make_point(f"{layer}/upper", path, mount)
         _folder(layer, "work")
         before = os.getcwd()
         os.chdir(layer)
@@ -197,6 +205,16 @@ class View:
             _bind(path, target, read_only=True)
         finally:
             os.chdir(before)
+
+    def _make_point(self, top: str, below: str, mount: str) -> None:
+        """Makes the folder of a mount point in an upper layer, where the machine's own folders need no right."""
+        if os.path.isdir(mount):
+            return
+        for end in range(len(below) + 1, len(mount) + 1):
+            if end == len(mount) or mount[end] == "/":
+                exists = os.path.isdir(mount[:end])
+                mode = stat.S_IMODE(os.stat(mount[:end]).st_mode) if exists else 0o755
+                _folder(top, mount[len(below) : end], mode, self._owner)
 
     def _system(self) -> None:
         for name in ("proc", "sys", "dev"):
@@ -227,6 +245,10 @@ class View:
             if hidden and os.path.isdir(old + path):
                 os.makedirs(os.path.realpath(path), exist_ok=True)
                 _bind(old + path, os.path.realpath(path), read_only=True)
+        for name in ("python", "python3"):
+            if self._spec["python"] and not os.path.lexists(f"/usr/local/bin/{name}"):
+                with contextlib.suppress(OSError):
+                    os.symlink(self._spec["python"], f"/usr/local/bin/{name}")
         for asked, source in self._spec["mounts"]:
             path = os.path.realpath(asked)
             if os.path.isdir(old + source):

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import sys
+from typing import Any
 
 if __name__ == "__main__":  # -I leaves the package's own folder out of the path
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)).rsplit("/", 3)[0])
@@ -57,7 +58,8 @@ def _probe() -> int:
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     sandbox.unshare(sandbox.NEWNS)
-    sandbox.View({"scratch": scratch, "owner": None, "mounts": [], "hosts": "", "masks": [], "visible": []}).enter()
+    nothing: dict[str, Any] = {"owner": None, "mounts": [], "hosts": "", "masks": [], "visible": [], "python": ""}
+    sandbox.View({"scratch": scratch} | nothing).enter()
     return 0
 
 
