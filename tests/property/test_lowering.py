@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitopsd.adapters.starlark.lowering import Unlowerable, lower, origins
+from gitopsd.adapters.starlark.lowered import Unlowerable
+from gitopsd.adapters.starlark.lowering import lower, origins
 from gitopsd.adapters.starlark.scanner import scan
 
 CORPUS = Path(__file__).parents[1] / "conformance" / "starlark.jsonl"

@@ -9,7 +9,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from gitopsd.adapters.starlark.lowering import VERSION, Lowered, lower
+from gitopsd.adapters.starlark.lowered import VERSION, Lowered
+from gitopsd.adapters.starlark.lowering import lower
 
 __all__ = ["LoweredSources"]
 

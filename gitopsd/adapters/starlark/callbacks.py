@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gitopsd.adapters.starlark import json_decoder, jsons, times
 from gitopsd.adapters.starlark.crossing import arguments, incoming, parse, type_of
 from gitopsd.adapters.starlark.errors import nearest
-from gitopsd.adapters.starlark.lowering import MARK
+from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
 

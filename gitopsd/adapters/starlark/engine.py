@@ -14,7 +14,7 @@ import starlark_go
 
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.callbacks import Callbacks
-from gitopsd.adapters.starlark.lowering import MARK
+from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.modules import Modules, Needed
 from gitopsd.adapters.starlark.prelude import FILE, builtin_names, captured, prelude, published, restoring
 from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkProblem, StarlarkValue, StructValue

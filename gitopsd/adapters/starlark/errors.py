@@ -9,7 +9,8 @@ import starlark_go.errors
 
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.crossing import TOKEN
-from gitopsd.adapters.starlark.lowering import MARK, Unlowerable, origins
+from gitopsd.adapters.starlark.lowered import MARK, Unlowerable
+from gitopsd.adapters.starlark.lowering import origins
 from gitopsd.adapters.starlark.prelude import FILE
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.evaluate.engine import ProblemKind, SourcePosition, StackFrame, StarlarkProblem

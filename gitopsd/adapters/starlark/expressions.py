@@ -8,19 +8,13 @@ engine itself then says what is wrong with the original.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from gitopsd.adapters.starlark import frames
 from gitopsd.adapters.starlark.edits import Edits
 from gitopsd.adapters.starlark.frames import Frame, Pending, Target, Wrap
+from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
 from gitopsd.adapters.starlark.scanner import KEYWORDS, NEWLINES, RESERVED, is_name, is_number, scan
 
-__all__ = ["AUGMENTED", "BINARY", "LOCAL_BUILTINS", "MARK", "VERSION", "Expressions", "Lowered", "Unlowerable"]
-
-MARK = "ƶ"
-"""First letter of every name that belongs to the prelude; a package that uses it in a name is refused."""
-VERSION = 2
-"""Part of the key of cached lowered sources: raise it with every change of what comes out."""
+__all__ = ["AUGMENTED", "BINARY", "Expressions"]
 
 _COMPARISON = 1
 _UNARY = 8
@@ -35,26 +29,6 @@ _CHECKED_METHODS = frozenset(["extend", "format", "join", "update"])
 _CHECKED_CALLS = frozenset(["max", "min", "sorted"])
 LOCAL_BUILTINS = {"import_module": "importer", "read_file": "reader"}
 _CLOSERS = {")": (frames.GROUP, frames.CALL, frames.DEF), "]": (frames.INDEX, frames.LIST), "}": (frames.DICT,)}
-
-
-class Unlowerable(Exception):
-    """The source cannot be lowered; the engine must look at the original."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lowered:
-    """A lowered module and what the loader must know about it without reading it again."""
-
-    text: str
-    """The source, of the same lines, for the prelude's helpers."""
-    names: tuple[str, ...]
-    """Every name that the source mentions, attributes left out."""
-    exports: tuple[str, ...]
-    """Names bound at the top level, in order."""
-    imports: tuple[str, ...]
-    """Locators of `import_module` calls with one literal argument."""
-    signatures: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Parameters of each top-level `def`, with their stars."""
 
 
 class Expressions:
@@ -77,7 +51,6 @@ class Expressions:
         self.imports: dict[str, None] = {}
         self.bound: set[str] = set()
         self.signatures: dict[str, list[str]] = {}
-        self.signature: list[str] = []
         self.local_uses: dict[int, str] = {}
         self.checked_calls: list[tuple[str, Wrap, int]] = []
 
@@ -119,15 +92,15 @@ class Expressions:
         frame = self.frame
         if frame.kind >= frames.DEF and not frame.default:
             self.bound.add(token)
-            self.signature.append(token)
+            frame.signature.append(token)
             return
         frame.seen = [Target("name", at, at, at)]
         if token in LOCAL_BUILTINS:
             self.local_uses[at] = token
 
     def following(self, at: int) -> int:
-        """The next token that counts."""
-        at += 1
+        """The next token that counts; at the end of the file the empty one."""
+        at = min(at + 1, len(self.tokens) - 1)
         while len(self.stack) > 1 and self.tokens[at] in NEWLINES:
             at += 1
         return at
@@ -221,11 +194,11 @@ class Expressions:
             if empty:
                 raise Unlowerable("empty index")
             self.edits.open(frame.start, f"{MARK}index(", frame.opener)
-            out[at] = ")"
+            out[at] = "))" if frame.comma else ")"
         else:
             self.edits.open(frame.start, f"{MARK}slice(", frame.opener)
             out[at] = ("None" if empty else "") + (",None)" if frame.parts == 1 else ")")
-        out[frame.opener] = ","
+        out[frame.opener] = ",(" if frame.comma else ","
 
     def finish_argument(self) -> None:
         """Put the checks around a complete argument, iterable or right side."""
@@ -315,7 +288,7 @@ class Expressions:
             helper = "star" if self.tokens[at] == "*" else "stars"
             frame.wrap = Wrap(self.following(at), f"{MARK}{helper}(", ")", frame.opener)
         elif frame.kind >= frames.DEF and not frame.default:
-            self.signature.append(self.tokens[at])
+            frame.signature.append(self.tokens[at])
         else:
             raise Unlowerable("star")
 
@@ -325,6 +298,7 @@ class Expressions:
         if frame.current < 0:
             if frame.pending:
                 raise Unlowerable("not after an operator")
+            frame.composed = True
             return
         if self.tokens[after] != "in":
             raise Unlowerable("not")

@@ -39,8 +39,8 @@ class Frame:
     """One level of nesting. `current` is the first token of the complete operand before the next token, or -1."""
 
     __slots__ = (
-        "comma", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener", "parts", "pending",
-        "seen", "start", "targets", "wrap",
+        "comma", "composed", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener", "parts", "pending",
+        "seen", "signature", "start", "targets", "wrap",
     )  # fmt: skip
 
     def __init__(self, kind: int, opener: int, start: int) -> None:
@@ -54,14 +54,16 @@ class Frame:
         self.comma = False
         self.multiple = False
         self.default = False
+        self.composed = False
         self.keyword = False
         self.loop = -1
         self.parts = 0
         self.wrap: Wrap | None = None
         self.first = ""
+        self.signature: list[str] = []
 
     def renew(self) -> None:
         """Forget the finished statement."""
         self.seen, self.targets, self.current = [], [], -1
-        self.comma = self.multiple = self.keyword = False
+        self.comma = self.multiple = self.keyword = self.composed = False
         self.loop, self.wrap = -1, None

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitopsd.adapters.starlark import frames
-from gitopsd.adapters.starlark.expressions import (
-    AUGMENTED,
-    BINARY,
-    MARK,
-    VERSION,
-    Expressions,
-    Lowered,
-    Unlowerable,
-)
-from gitopsd.adapters.starlark.frames import Frame, Target, Wrap
+from gitopsd.adapters.starlark.expressions import AUGMENTED, BINARY, Expressions
+from gitopsd.adapters.starlark.frames import Target, Wrap
+from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
 from gitopsd.adapters.starlark.scanner import NEWLINES, is_name, is_number, is_string
 
-__all__ = ["MARK", "VERSION", "Lowered", "Unlowerable", "lower", "origins"]
+__all__ = ["lower", "origins"]
 
 
 def lower(source: str, *, path: str, plan_methods: frozenset[str], careful: bool = False) -> Lowered:
@@ -96,14 +89,14 @@ class Lowering(Expressions):
     def separator(self, at: int) -> None:
         """`and`, `or`, `else`, `return`: what comes before is complete."""
         self.flush()
-        self.frame.current = -1
+        self.frame.current, self.frame.composed = -1, True
 
     def comma(self, at: int) -> None:
         """Separate arguments, elements, parameters or targets."""
         frame = self.frame
         self.flush()
-        if frame.kind == frames.INDEX:
-            raise Unlowerable("comma in an index")
+        if frame.parts or (frame.wrap and frame.kind in (frames.LIST, frames.DICT)):
+            raise Unlowerable("comma in a slice or after an iterable")
         if frame.kind == frames.CALL:
             self.finish_argument()
             frame.keyword = False
@@ -122,6 +115,8 @@ class Lowering(Expressions):
         self.flush()
         if frame.kind == frames.INDEX:
             frame.parts += 1
+            if frame.comma:
+                raise Unlowerable("slice")
             self.edits.out[at] = "None," if empty else ","
             if frame.parts > 2:
                 raise Unlowerable("slice")
@@ -145,25 +140,26 @@ class Lowering(Expressions):
         """Targets, a keyword argument or a default."""
         frame = self.frame
         self.flush()
-        if frame.kind == frames.STATEMENT and frame.wrap is None and frame.current >= 0:
+        if frame.kind == frames.STATEMENT and frame.wrap is None and frame.current >= 0 and not frame.composed:
             several = frame.comma or frame.multiple
             self.bind(frame.targets + frame.seen)
             if several:
                 frame.wrap = Wrap(self.following(at), f"{MARK}sequence((", "))", at)
-        elif frame.kind == frames.CALL and frame.current == self.previous and self.is_plain_name():
+        elif frame.kind == frames.CALL and frame.wrap is None and self.is_plain_name():
             self.local_uses.pop(self.previous, None)
             frame.keyword = True
-        elif frame.kind >= frames.DEF and not frame.default:
+        elif frame.kind >= frames.DEF and not frame.default and frame.signature and frame.current >= 0:
             frame.default = True
-            self.signature[-1:] = [self.signature[-1] + "="]
+            frame.signature[-1:] = [frame.signature[-1] + "="]
         else:
             raise Unlowerable("=")
         frame.seen, frame.current = [], -1
 
     def is_plain_name(self) -> bool:
         """Tell whether the operand before is one name and nothing else."""
-        seen = self.frame.seen
-        return len(seen) == 1 and seen[0].kind == "name" and seen[0].first == self.previous
+        frame = self.frame
+        named = len(frame.seen) == 1 and frame.seen[0].kind == "name" and frame.seen[0].first == self.previous
+        return named and frame.current == self.previous
 
     def bind(self, targets: list[Target]) -> None:
         """Make targets assignable again and note the names that they bind."""
@@ -176,7 +172,8 @@ class Lowering(Expressions):
                     self.exports[name] = None
             elif target.kind == "index":
                 edits.reopen(target.start, f"{MARK}items(", target.first)
-                edits.out[target.first], edits.out[target.last] = ")[", "]"
+                edits.out[target.first] = edits.out[target.first].replace(",", ")[", 1)
+                edits.out[target.last] = edits.out[target.last][:-1] + "]"
             else:
                 name = self.tokens[target.last]
                 edits.reopen(target.start, f"{MARK}fields(", target.first)
@@ -186,7 +183,8 @@ class Lowering(Expressions):
         """`x += e` and its like."""
         frame, edits = self.frame, self.edits
         self.flush()
-        if frame.kind != frames.STATEMENT or frame.comma or frame.wrap or len(frame.seen) != 1 or frame.multiple:
+        one = len(frame.seen) == 1 and not (frame.comma or frame.multiple or frame.composed)
+        if frame.kind != frames.STATEMENT or frame.wrap or not one:
             raise Unlowerable("augmented assignment")
         target, operator = frame.seen[0], AUGMENTED[self.tokens[at]]
         edits.out[at] = f',"{operator}",('
@@ -196,7 +194,7 @@ class Lowering(Expressions):
             edits.out[at] = f"= {MARK}i{operator}({name},("
         elif target.kind == "index":
             edits.reopen(target.start, f"{MARK}iitem(", at)
-            edits.out[target.last] = ""
+            edits.out[target.last] = edits.out[target.last][:-1]
         else:
             edits.reopen(target.start, f"{MARK}ifield(", at)
             edits.out[target.last] = f'"{self.tokens[target.last]}"'
@@ -235,11 +233,10 @@ class Lowering(Expressions):
             raise Unlowerable("def")
         self.names.add(name)
         self.bound.add(name)
-        self.signature = []
+        self.push(frames.DEF, opener, opener)
         if self.top_level:
             self.exports[name] = None
-            self.signatures[name] = self.signature
-        self.push(frames.DEF, opener, opener)
+            self.signatures[name] = self.frame.signature
         self.index = opener
 
     def function(self, at: int) -> None:
@@ -247,11 +244,9 @@ class Lowering(Expressions):
         frame = self.frame
         if frame.pending or frame.current >= 0:
             raise Unlowerable("lambda")
-        self.signature = []
-        if self.top_level and len(self.stack) == 1 and self.tokens[self.previous] == "=" and self.exports:
-            self.signatures.setdefault(next(reversed(self.exports)), self.signature)
-        self.stack.append(Frame(frames.LAMBDA, at, at))
-        self.frame = self.stack[-1]
+        self.push(frames.LAMBDA, at, at)
+        if self.top_level and len(self.stack) == 2 and self.tokens[self.previous] == "=" and self.exports:
+            self.signatures.setdefault(next(reversed(self.exports)), self.frame.signature)
 
     def ignore(self, at: int) -> None:
         """`pass`, `break` and `continue` have nothing to lower."""

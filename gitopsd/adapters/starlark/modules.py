@@ -14,7 +14,7 @@ import starlark_go
 
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.errors import Translator
-from gitopsd.adapters.starlark.lowering import MARK, Lowered, Unlowerable
+from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
 from gitopsd.adapters.starlark.prelude import FILE, restoring
 from gitopsd.evaluate.engine import (
     Host,
@@ -152,21 +152,19 @@ class Modules:
                 self.load(source, asked=False)
 
     def _execute(self, path: str, unit: Lowered, *, asked: bool) -> None:
-        number = len(self.numbers)
+        """Run a file to its end, loading what its imports ask for, and publish it. Raises StarlarkProblem."""
         exports = ", ".join(f'"{name}": {name}' for name in unit.exports)
-        text = f"{unit.text}\n{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})\n"
-        while True:
+        while path not in self.numbers:
+            number = len(self.numbers)
             self._prepare(path, unit)
+            footer = f"{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})"
             try:
-                self._star.exec(text, filename=path)
-                break
+                self._star.exec(f"{unit.text}\n{footer}\n", filename=path)
+                self.numbers[path] = number
             except (starlark_go.SyntaxError, starlark_go.ResolveError):
                 self._refuse(path, self.sources[path])
             except starlark_go.StarlarkError as error:
                 self._after_error(error, path, asked=asked)
-                number = len(self.numbers)
-                text = f"{unit.text}\n{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})\n"
-        self.numbers[path] = number
         self._leaked |= set(unit.exports) - self._builtins
         if overwritten := self._builtins.intersection(unit.exports):
             self._star.exec(restoring(overwritten), filename=FILE)
@@ -177,7 +175,7 @@ class Modules:
         for locator in unit.imports:
             found = self._files.get((locator, path))
             if found is not None and found.path in self.numbers:
-                key = _literal(f"{path}\n{locator}")
+                key = _literal(path, locator)
                 entries.append(f"{key}: {MARK}M{self.numbers[found.path]}")
         if entries:
             self._star.exec(f"{MARK}_literal = {{{', '.join(entries)}}}", filename=FILE)
@@ -226,7 +224,12 @@ def _refused(message: str, path: str, line: int) -> StarlarkProblem:
     return StarlarkProblem(message, kind="syntax", position=SourcePosition(file=path, line=line))
 
 
-def _literal(text: str) -> str:
-    """Write a Starlark string literal."""
-    out = "".join(char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in text)
-    return f'"{out}"'
+def _literal(*lines: str) -> str:
+    """Write a Starlark string literal of some lines."""
+    return '"' + "\\n".join(_escaped(line) for line in lines) + '"'
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return "".join(char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in text)
