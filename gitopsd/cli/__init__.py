@@ -18,7 +18,7 @@ def main() -> None:
     gc.enable()
     gc.freeze()
     try:
-        app()
+        app(prog_name="gitopsd")
     except BrokenPipeError:
         _close_quietly()
         sys.exit(SIGNS_OF_A_CLOSED_PIPE)

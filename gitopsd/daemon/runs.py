@@ -12,7 +12,7 @@ from gitopsd import pipeline
 from gitopsd.daemon.progress import Progress
 from gitopsd.daemon.roster import Roster
 from gitopsd.daemon.work import Asked, Work, takes_place
-from gitopsd.errors import GitopsdError, Reason, TransientError
+from gitopsd.errors import PASSING, GitopsdError, Reason, TransientError
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.run import Run, Trigger, Verdict
@@ -21,8 +21,6 @@ from gitopsd.pipeline import World
 STOPPING = "shutdown"
 """What takes the place of a run when the daemon ends; the next start goes on with it."""
 BACKOFF = Backoff(first=5.0, factor=2.0, limit=600.0, spread=0.2)
-PASSING = (Reason.BACKEND_UNAVAILABLE, Reason.SOURCE_UNREACHABLE)
-"""Reasons of a failed run that may pass by themselves: it is repeated with backoff."""
 TRIGGERS = {Asked.SYNC: Trigger.SYNC, Asked.RESUME: Trigger.RESUME}
 SETTLED = (Verdict.NOOP, Verdict.SUCCEEDED, Verdict.ROLLED_BACK, Verdict.HELD, Verdict.INVALID)
 """Verdicts after which a restart has nothing to go on with."""

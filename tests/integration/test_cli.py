@@ -1,0 +1,149 @@
+"""The program on folders, without a daemon: plan, validate, docs, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pygit2
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Any:
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("GITOPSD_")}
+    variables = {**kept, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", "-c", "from gitopsd.cli import main; main()", *words]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    return run
+
+
+def package(folder: Path, source: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "kurtosis.yml").write_text("name: github.com/example/package\n")
+    (folder / "main.star").write_text(source)
+    return folder
+
+
+SERVICE = 'def run(plan, name):\n    plan.add_service(name, ServiceConfig(image = "nginx"))\n'
+
+
+def test_a_folder_is_planned_with_what_is_not_committed(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", SERVICE)
+    for number, text in enumerate(('{"name": "web"}', "name: web\n")):
+        (tmp_path / f"args{number}").write_text(text)
+        planned = call("plan", str(folder), "--args", str(tmp_path / f"args{number}"), "--output", "json")
+        assert planned.returncode == 0, planned.stderr
+        (instruction,) = json.loads(planned.stdout)["instructions"]
+        assert (instruction["id"], instruction["method"]) == ("service/web", "add_service")
+    text = call("plan", str(folder), "--args", str(tmp_path / "args0")).stdout
+    assert "service/web" in text
+    assert "main.star:2" in text
+
+
+def test_imports_come_from_a_folder_of_mirrors(call: Any, tmp_path: Path) -> None:
+    library = tmp_path / "mirrors" / "acme" / "library"
+    package(library, 'NAME = "from-library"\n')
+    repository = pygit2.init_repository(str(library), initial_head="main")
+    repository.index.add_all()
+    author = pygit2.Signature("tester", "tester@example.com")
+    repository.create_commit("refs/heads/main", author, author, "x", repository.index.write_tree(), [])
+    source = 'lib = import_module("github.com/acme/library/main.star")\ndef run(plan):\n    plan.print(lib.NAME)\n'
+    folder = package(tmp_path / "p", source)
+    rewrite = f"https://github.com/=file://{tmp_path}/mirrors/"
+    planned = call("plan", str(folder), "--rewrite", rewrite, "--output", "json")
+    assert planned.returncode == 0, planned.stderr
+    assert "from-library" in planned.stdout
+
+
+def test_a_mistake_of_the_author_is_told_at_its_line(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", "def helper():\n    return nope.x\n\ndef run(plan):\n    helper()\n")
+    planned = call("plan", str(folder))
+    assert planned.returncode == 3
+    assert "main.star:2" in planned.stdout
+    assert "nope" in planned.stdout
+
+
+def test_what_is_no_package_and_what_is_no_folder_say_so(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    empty = call("plan", str(tmp_path / "empty"))
+    assert (empty.returncode, empty.stdout) == (3, "")
+    assert "kurtosis.yml" in empty.stderr
+    assert "there is no folder" in call("plan", str(tmp_path / "none")).stderr
+    assert call("plan").returncode == 2
+    assert call("plan", str(tmp_path / "empty"), "--rewrite", "x").returncode == 2
+
+
+def test_control_characters_of_a_package_never_reach_the_terminal(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", 'def run(plan):\n    plan.print("\\033[31mred\\033]0;t\\007 [bold]x[/bold]")\n')
+    for output in ("text", "json"):
+        planned = call("plan", str(folder), "--output", output)
+        assert planned.returncode == 0, planned.stderr
+        assert not set(planned.stdout) & {"\x1b", "\x07"}
+    assert "[bold]x[/bold]" in call("plan", str(folder)).stdout
+
+
+def test_every_problem_of_an_environment_repository_is_listed(call: Any, tmp_path: Path) -> None:
+    package(tmp_path / "r" / "p", SERVICE)
+    text = """\
+environments:
+  good:
+    package: p
+    args: {name: web}
+  misspelt:
+    package: p
+    rolback: none
+  lacks:
+    package: p
+    args: {nam: web}
+  away:
+    package: elsewhere
+"""
+    (tmp_path / "r" / "gitopsd.yaml").write_text(text)
+    checked = call("validate", str(tmp_path / "r"))
+    assert checked.returncode == 3
+    assert "gitopsd.yaml:7:5" in checked.stdout
+    assert "did you mean 'rollback'?" in checked.stdout
+    assert "nam" in checked.stdout
+    assert "elsewhere" in checked.stdout
+    assert "4 environments checked, 3 problems" in checked.stdout
+    found = json.loads(call("validate", str(tmp_path / "r"), "-o", "json").stdout)
+    assert (found["ok"], len(found["problems"])) == (False, 3)
+
+
+def test_a_package_is_checked_with_each_of_its_argument_files(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", SERVICE)
+    (tmp_path / "good.yaml").write_text("name: web\n")
+    (tmp_path / "bad.yaml").write_text("name: [\n")
+    files = ("--args", str(tmp_path / "good.yaml"), "--args", str(tmp_path / "bad.yaml"))
+    checked = call("validate", str(folder), *files)
+    assert checked.returncode == 3
+    assert "2 argument files checked, 1 problem" in checked.stdout
+    assert "bad.yaml" in checked.stdout
+
+
+def test_the_manual_is_there_and_an_unknown_page_is_suggested(call: Any) -> None:
+    assert "configuration" in call("docs").stdout
+    assert call("docs", "reasons").stdout.startswith("# Reasons")
+    wrong = call("docs", "reason")
+    assert wrong.returncode == 3
+    assert "did you mean 'reasons'?" in wrong.stderr
+
+
+def test_without_a_configuration_a_verb_says_what_to_do(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("state-dir: x\nlimits: {runs: 0}\n")
+    wrong = call("status", "--config", str(tmp_path / "wrong.yaml"))
+    assert wrong.returncode == 3
+    assert "wrong.yaml:1: state-dir: unknown key (did you mean 'state_dir'?)" in wrong.stderr
+    assert "wrong.yaml:2: limits.runs" in wrong.stderr
