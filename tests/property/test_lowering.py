@@ -120,3 +120,55 @@ def test_a_lowered_expression_has_the_value_or_the_error_of_the_original(texts):
     assert len(pairs) == len(texts), done.stderr
     for text, (original, lowered) in zip(texts, pairs, strict=True):
         assert lowered == original, text
+
+
+COMPILER = """
+import json, sys
+import starlark_go
+from gitopsd.adapters.starlark.callbacks import Callbacks
+from gitopsd.adapters.starlark.prelude import captured, prelude
+class Nobody:
+    plan_methods = text_methods = type_names = ()
+    constants = {}
+keep = Callbacks(Nobody())
+star = starlark_go.Starlark(globals=keep.functions)
+star.exec(captured())
+star.exec("ƶ_loaded = {}\\nƶ_literal = {}")
+star.exec(prelude(text_methods=()))
+def legal(text):
+    try:
+        star.exec(text + "\\nƶstop\\n")
+    except starlark_go.SyntaxError:
+        return False
+    except starlark_go.ResolveError as error:
+        return all(item.msg.startswith("undefined") for item in error.errors)
+for line in sys.stdin:
+    print(json.dumps([legal(text) for text in json.loads(line)]), flush=True)
+"""
+
+
+@settings(max_examples=2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SOURCES), st.integers(0, 2**16), st.sampled_from("()[],.=:+*-; \n")), min_size=50
+    )
+)
+def test_what_the_engine_refuses_is_not_made_legal(damages):
+    pairs = []
+    for source, at, put in damages:
+        start = at % (len(source) + 1)
+        damaged = source[:start] + put + source[start:]
+        with suppress(Unlowerable):
+            pairs.append([damaged, lower(damaged, path="x.star", plan_methods=PLAN).text])
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILER],
+        input="".join(json.dumps(pair) + "\n" for pair in pairs),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    for (damaged, _), line in zip(pairs, done.stdout.splitlines(), strict=True):
+        original, lowered = json.loads(line)
+        assert lowered == original, damaged

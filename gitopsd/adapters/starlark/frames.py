@@ -39,8 +39,8 @@ class Frame:
     """One level of nesting. `current` is the first token of the complete operand before the next token, or -1."""
 
     __slots__ = (
-        "comma", "composed", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener", "parts", "pending",
-        "seen", "signature", "start", "targets", "wrap",
+        "comma", "composed", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener",
+        "parts", "pending", "seen", "signature", "start", "targets", "wrap",
     )  # fmt: skip
 
     def __init__(self, kind: int, opener: int, start: int) -> None:
