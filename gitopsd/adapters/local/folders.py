@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -24,9 +25,10 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -126,13 +128,23 @@ def write_json(path: Path, data: object, *, durable: bool = False) -> None:
     write_file(path, json.dumps(data, indent=1, sort_keys=True).encode(), durable=durable)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; empty when there is none or it is torn or no object."""
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The JSON object of a file; empty when there is none or it is torn or no object. It is read again only when the
+    file has changed."""
     try:
-        data = json.loads(path.read_bytes())
+        found = os.stat(path)  # noqa: PTH116  - asked for often
+    except OSError:
+        return {}
+    return _parsed(str(path), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: str, _stamp: tuple[int, int, int, int]) -> Mapping[str, Any]:
+    try:
+        data = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}
+    return MappingProxyType(data) if isinstance(data, dict) else {}
 
 
 @contextlib.contextmanager

@@ -131,8 +131,8 @@ class Jobs:
         if place.mode == "plain" and owner is not None:
             for folder, _, _ in os.walk(scratch / "root"):
                 give(Path(folder), owner)
-            for path in (scratch, *(source.parent for _, source in mounts)):
-                self.owners.let_in(path)
+            for way in (scratch, *(source.parent for _, source in mounts)):
+                self.owners.let_in(way)
         return place
 
     def inside(self, kind: str, folder: Path, facts: Mapping[str, Any], join: Mapping[str, Any]) -> dict[str, Any]:

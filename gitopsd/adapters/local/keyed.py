@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,13 @@ class Keyed:
             raise StepError(
                 Reason.INTERRUPTED, f"{what} was ended from outside before it finished", hint="it can be run again"
             )
-        return self._answer(enclave, folder, what, result | {"recovered": recovered})
+        return self._answer(enclave, folder, what, {**result, "recovered": recovered})
 
     def _folder(self, enclave: str, key: str) -> Path:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         return self._folders.keyed(enclave) / digest
 
-    def _wait(self, folder: Path) -> dict[str, Any] | None:
+    def _wait(self, folder: Path) -> Mapping[str, Any] | None:
         while True:
             process = process_of(folder)
             result = read_json(folder / "result.json")
@@ -126,7 +126,7 @@ def read_output(folder: Path) -> str:
         return ""
 
 
-def facts_of(shim: int, state: dict[str, Any]) -> dict[str, Any]:
+def facts_of(shim: int, state: Mapping[str, Any]) -> dict[str, Any]:
     """What a service's shim keeps in memory for those who join it. StepError SERVICE_CRASHED when it is gone."""
     try:
         data = json.loads(Path(f"/proc/{shim}/fd/{state['facts']}").read_bytes())

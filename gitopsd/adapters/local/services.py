@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ class Services:
         state = _state(self._folders.service(enclave, service) / "run")
         return state.get("phase") in ("backoff", "failed") or int(state.get("restarts", 0)) > 0
 
-    def shim(self, enclave: str, service: str) -> tuple[int, dict[str, Any]]:
+    def shim(self, enclave: str, service: str) -> tuple[int, Mapping[str, Any]]:
         """Pid and state of the shim of a running service. StepError SERVICE_CRASHED when there is none."""
         folder = self._folders.service(enclave, service) / "run"
         process = processes.process_of(folder)
@@ -146,44 +146,22 @@ class Services:
 
     def all(self, enclave: str) -> Iterator[LiveService]:
         """Every service of an enclave, by name."""
-        listening = listeners()
+        listening, addresses = listeners(), self._addresses.addresses(enclave)
         for folder in self._of(enclave):
-            live = self._live(enclave, folder, listening)
+            live = _live(folder, listening, addresses)
             if live is not None:
                 yield live
 
     def inspect(self, enclave: str, service: str) -> LiveService | None:
         """One service; None when there is none."""
-        return self._live(enclave, self._folders.service(enclave, service), listeners())
+        folder = self._folders.service(enclave, service)
+        return _live(folder, listeners(), self._addresses.addresses(enclave))
 
     def _of(self, enclave: str) -> list[Path]:
         folder = self._folders.services(enclave)
         if not folder.is_dir():
             return []
         return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
-
-    def _live(self, enclave: str, folder: Path, listening: tuple[Listener, ...]) -> LiveService | None:
-        process = processes.process_of(folder / "run")
-        described = read_json(folder / "workload.json")
-        if process is None and not described:
-            return None
-        state = _state(folder / "run")
-        phase = str(state.get("phase", "starting"))
-        if process is None and phase != "failed":
-            phase = "stopped"
-        name = str(described.get("name", folder.name))
-        address = self._addresses.addresses(enclave).get(name, "")
-        ports = [int(port["number"]) for port in described.get("ports", {}).values() if port["waits"]]
-        return LiveService(
-            name=name,
-            state=_STATES.get(phase, State.STARTING),
-            incarnation=str(described.get("incarnation", "")),
-            config_digest=_digest(folder, str(state.get("config", "")) if process else ""),
-            address=address,
-            ready=phase == "running" and all(any(reaches(it, address, port) for it in listening) for port in ports),
-            exit_code=state.get("exit_code") if phase != "running" else None,
-            restarts=int(state.get("restarts", 0)),
-        )
 
     def remove(self, enclave: str, service: str) -> None:
         """Ends a service, deletes its folder, gives its address back."""
@@ -220,6 +198,30 @@ class Services:
                     os.ftruncate(descriptor, len(text))
             finally:
                 os.close(descriptor)
+
+
+def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, str]) -> LiveService | None:
+    process = processes.process_of(folder / "run")
+    described = read_json(folder / "workload.json")
+    if process is None and not described:
+        return None
+    state = _state(folder / "run")
+    phase = str(state.get("phase", "starting"))
+    if process is None and phase != "failed":
+        phase = "stopped"
+    name = str(described.get("name", folder.name))
+    address = addresses.get(name, "")
+    ports = [int(port["number"]) for port in described.get("ports", {}).values() if port["waits"]]
+    return LiveService(
+        name=name,
+        state=_STATES.get(phase, State.STARTING),
+        incarnation=str(described.get("incarnation", "")),
+        config_digest=_digest(folder, str(state.get("config", "")) if process else ""),
+        address=address,
+        ready=phase == "running" and all(any(reaches(it, address, port) for it in listening) for port in ports),
+        exit_code=state.get("exit_code") if phase != "running" else None,
+        restarts=int(state.get("restarts", 0)),
+    )
 
 
 def _described(workload: Workload, process: str, address: str) -> dict[str, Any]:
@@ -266,7 +268,7 @@ def _digest(folder: Path, config: str) -> str:
     return hashlib.sha256(data + b"\0" + config.encode()).hexdigest()
 
 
-def _state(folder: Path) -> dict[str, Any]:
+def _state(folder: Path) -> Mapping[str, Any]:
     return read_json(folder / "state.json")
 
 
