@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from tests.integration.local_enclave import (
 )
 
 DATA = Frozen({"/data": Persistent(key="data")})
+Make = Callable[[LocalSettings], LocalBackend]
 
 
 @pytest.fixture
@@ -42,10 +43,14 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def backend(state: Path) -> Iterator[LocalBackend]:
-    made = LocalBackend(state, LocalSettings(grace=3.0, backoff=(0.05, 0.2)))
-    yield made
-    made.destroy(ENCLAVE)
+def make(state: Path) -> Iterator[Make]:
+    yield lambda settings: LocalBackend(state, settings)
+    LocalBackend(state).destroy(ENCLAVE)
+
+
+@pytest.fixture
+def backend(make: Make) -> LocalBackend:
+    return make(LocalSettings(grace=3.0, backoff=(0.05, 0.2)))
 
 
 def run_file(state: Path, service: str, name: str) -> dict[str, object]:
@@ -198,13 +203,12 @@ def test_a_service_that_ends_is_crashed_with_its_code(backend: LocalBackend) -> 
     assert "no" in list(backend.logs(ENCLAVE, "bad"))
 
 
-def test_a_process_that_ignores_the_request_to_end_is_killed_with_its_children(state: Path) -> None:
-    backend = LocalBackend(state, LocalSettings(grace=0.3))
+def test_a_process_that_ignores_the_request_to_end_is_killed_with_its_children(make: Make) -> None:
+    backend = make(LocalSettings(grace=0.3))
     start(backend, "deaf", shell("trap '' TERM; setsid sleep 500.25 & while true; do sleep 500.25; done"))
     eventually(lambda: len(processes_with("500.25")) >= 2)
     backend.remove(ENCLAVE, "deaf")
     assert not processes_with("500.25")
-    backend.destroy(ENCLAVE)
 
 
 def test_a_command_that_is_not_there_is_named(backend: LocalBackend) -> None:
@@ -213,11 +217,11 @@ def test_a_command_that_is_not_there_is_named(backend: LocalBackend) -> None:
     assert caught.value.reason is Reason.SERVICE_INVALID
 
 
-def test_an_image_without_a_command_says_what_to_do(state: Path, backend: LocalBackend) -> None:
+def test_an_image_without_a_command_says_what_to_do(make: Make, backend: LocalBackend) -> None:
     spec = ServiceSpec(image=Image(name="ethereum/client-go:v1.14"), cmd=("echo started; exec sleep 100",))
     with pytest.raises(StepError, match="map the image to a command"):
         start(backend, "geth", replace(spec, cmd=()))
-    mapped = LocalBackend(state, LocalSettings(images=Frozen({"client-go:*": ("sh", "-c")})))
+    mapped = make(LocalSettings(images=Frozen({"client-go:*": ("sh", "-c")})))
     start(mapped, "geth", spec)
     eventually(lambda: "started" in list(mapped.logs(ENCLAVE, "geth")))
 
@@ -273,8 +277,8 @@ def test_a_request_without_an_answer_fails(backend: LocalBackend) -> None:
 # --- logs and the end ---------------------------------------------------------------------------------------
 
 
-def test_logs_are_followed_over_a_rotation(state: Path) -> None:
-    backend = LocalBackend(state, LocalSettings(log_bytes=2000, grace=1.0))
+def test_logs_are_followed_over_a_rotation(state: Path, make: Make) -> None:
+    backend = make(LocalSettings(log_bytes=2000, grace=1.0))
     start(
         backend, "talker", shell("i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; sleep 0.002; done; sleep 99")
     )
@@ -288,7 +292,6 @@ def test_logs_are_followed_over_a_rotation(state: Path) -> None:
     assert list(backend.logs(ENCLAVE, "talker", tail=2)) == ["line 399", "line 400"]
     kept = (state / "enclaves" / ENCLAVE / "services" / "talker" / "run").glob("output.log*")
     assert max(path.stat().st_size for path in kept) <= 2000
-    backend.destroy(ENCLAVE)
 
 
 def test_destroy_leaves_no_process_no_mount_and_no_file(state: Path, backend: LocalBackend) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,23 @@ from gitopsd.errors import Reason, StepError
 from gitopsd.model.parts import Artifacts, Persistent, User
 from gitopsd.model.values import Frozen
 from gitopsd.ports import TaskSpec, TreeFile
-from tests.integration.local_enclave import ENCLAVE, HTTP, eventually, run, says, shell, start, task, web
+from tests.integration.local_enclave import (
+    ENCLAVE,
+    HTTP,
+    eventually,
+    processes_with,
+    run,
+    says,
+    shell,
+    start,
+    task,
+    web,
+)
 
 IDLE = "exec sleep 1000"
 DATA = Frozen({"/data": Persistent(key="data")})
 CANARY = "canary-7f3a91c2"
+Make = Callable[[LocalSettings], LocalBackend]
 
 
 @pytest.fixture
@@ -29,10 +42,14 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def backend(state: Path) -> Iterator[LocalBackend]:
-    made = LocalBackend(state, LocalSettings(grace=3.0, backoff=(0.05, 0.2)))
-    yield made
-    made.destroy(ENCLAVE)
+def make(state: Path) -> Iterator[Make]:
+    yield lambda settings: LocalBackend(state, settings)
+    LocalBackend(state).destroy(ENCLAVE)
+
+
+@pytest.fixture
+def backend(make: Make) -> LocalBackend:
+    return make(LocalSettings(grace=3.0, backoff=(0.05, 0.2)))
 
 
 @pytest.fixture
@@ -77,10 +94,10 @@ def test_scratch_files_survive_a_restart_but_not_an_incarnation_and_data_survive
     assert run(isolated, "db", read).output == "4"
 
 
-def test_the_state_folder_and_masked_files_cannot_be_read(tmp_path: Path, state: Path) -> None:
+def test_the_state_folder_and_masked_files_cannot_be_read(tmp_path: Path, state: Path, make: Make) -> None:
     secret, folder = tmp_path / "token", Path("/usr/local")
     secret.write_text(CANARY)
-    backend = LocalBackend(state, LocalSettings(grace=3.0, masks=(str(secret), str(folder / "share"))))
+    backend = make(LocalSettings(grace=3.0, masks=(str(secret), str(folder / "share"))))
     if backend.isolation == "plain":
         pytest.skip("this kernel allows this user no mount namespaces")
     start(backend, "spy", shell(IDLE))
@@ -89,7 +106,6 @@ def test_the_state_folder_and_masked_files_cannot_be_read(tmp_path: Path, state:
     assert not run(backend, "spy", f"ls -A {state} 2>/dev/null").output
     assert says(backend, "spy", f"ls {folder}/share 2>/dev/null | wc -l") == "0"
     assert run(backend, "spy", "ls /proc/1/root/; cat /proc/1/environ /proc/1/maps").code != 0
-    backend.destroy(ENCLAVE)
 
 
 def test_the_environment_is_scrubbed(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +268,8 @@ def test_fields_that_mean_nothing_here_are_named(backend: LocalBackend) -> None:
     assert backend.ignored_fields(shell(IDLE)) == ()
 
 
-def test_without_namespaces_paths_in_arguments_are_rewritten(state: Path) -> None:
-    backend = LocalBackend(state, LocalSettings(namespaces=False, grace=1.0))
+def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None:
+    backend = make(LocalSettings(namespaces=False, grace=1.0))
     digest = backend.put_artifact(ENCLAVE, [TreeFile(path="f", mode=0o644, content=b"hello\n")])
     spec = shell("cat /cfg/f; cp /cfg/f /data/f; exec sleep 1000", files=DATA.with_({"/cfg": Artifacts(names=("a",))}))
     start(backend, "web", spec, artifacts=Frozen({"a": digest}))
@@ -264,4 +280,10 @@ def test_without_namespaces_paths_in_arguments_are_rewritten(state: Path) -> Non
     result = backend.run_task(ENCLAVE, task("mkdir -p /out; echo 1 > /out/x", store=("/out/x",)), key="t")
     assert backend.get_artifact(ENCLAVE, result.stored[0])[0].content == b"1\n"
     assert not Path("/out").exists()
-    backend.destroy(ENCLAVE)
+
+
+def test_processes_end_when_somebody_deletes_the_state_by_hand(state: Path, backend: LocalBackend) -> None:
+    start(backend, "web", shell("exec sleep 500.375"))
+    eventually(lambda: processes_with("500.375"))
+    shutil.rmtree(state / "enclaves")
+    eventually(lambda: not processes_with("500.375"))

@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 if __name__ == "__main__":  # -I leaves the package's own folder out of the path
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)).rsplit("/", 3)[0])
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)).rsplit("/", 3)[0])
 
 from gitopsd.adapters.local import sandbox
 from gitopsd.adapters.local.spawning import identity

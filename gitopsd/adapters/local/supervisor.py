@@ -214,6 +214,8 @@ class Supervisor:
     def _poll(self, output: int, until: float | None) -> None:
         left = 5.0 if until is None else max(0.0, min(5.0, until - time.monotonic()))
         ready, _, _ = select.select([output, self._wake], [], [], left)
+        if not ready and not os.path.exists(self._folder):
+            self._stop = True  # somebody deleted the state: nobody could ever find this process again
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 512)
