@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitopsd.apply.executor import Execution, patience_of
-from gitopsd.apply.resolving import Known, masked
-from gitopsd.apply.site import Patience, Site
+from gitopsd.apply.resolving import Known
+from gitopsd.apply.site import Patience, Site, masked
 from gitopsd.compare import read
 from gitopsd.model.diff import Diff
 from gitopsd.model.run import Applied

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from gitopsd.apply.recipes import check_code, holds, run_exec, run_request, until
+from gitopsd.apply.recipes import check_code, holds, run_exec, run_request, tail, until
 from gitopsd.apply.resolving import Known, conceal, shown
-from gitopsd.apply.site import Patience
+from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, UserError
 from gitopsd.kit.ignore import uploaded
-from gitopsd.kit.text import one_line
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import InterruptedPolicy
 from gitopsd.model.ops import (
@@ -31,7 +30,7 @@ from gitopsd.model.ops import (
 from gitopsd.model.parts import Port
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Intent, RecordedEnclave, Step, StepOutput
-from gitopsd.model.values import Frozen, Json, Value, plain_text, starlark_repr
+from gitopsd.model.values import Frozen, Json, Value, plain_text
 from gitopsd.ports import CommandResult, TaskSpec, TreeFile
 
 ONE_SHOTS = (Exec, Request, RunSh, RunPython)
@@ -146,8 +145,8 @@ def _task(item: Instruction, op: RunSh | RunPython, known: Known, key: str, pati
         packages=op.packages if isinstance(op, RunPython) else (),
     )
     done = known.site.backend.run_task(known.site.enclave, task, key=key)
-    output = one_line(" | ".join(done.output.strip().splitlines()[-4:]), limit=400)
-    check_code(done.code, op.codes, op.any_code, f"{op.name} exited with code {done.code}: {output or '(no output)'}")
+    told = tail(known.site, done.output)
+    check_code(done.code, op.codes, op.any_code, f"{op.name} exited with code {done.code}: {told}")
     return Effect(values={"code": done.code, "output": done.output}, artifacts=_stored(op, done))
 
 
@@ -174,7 +173,7 @@ def _plain(item: Instruction, known: Known, patience: Patience) -> Effect:
             probe = cast("Wait", known.op_of(item)).probe
             return Effect(values=until(site, op.service, probe, ports_of(op.life, known), patience))
         case Verify():
-            _verify(cast("Verify", known.op_of(item)))
+            _verify(cast("Verify", known.op_of(item)), known.site)
             return Effect()
         case Print():
             return Effect(text=_message(item, known))
@@ -206,10 +205,10 @@ def _render(op: RenderTemplates, known: Known) -> str:
     return site.backend.put_artifact(site.enclave, files)
 
 
-def _verify(op: Verify) -> None:
-    if not holds(op.value, op.assertion, op.target):
-        message = f"{starlark_repr(op.value)} {op.assertion} {starlark_repr(op.target)} does not hold"
-        raise StepError(Reason.CHECK_FAILED, one_line(message, limit=400))
+def _verify(op: Verify, site: Site) -> None:
+    if not holds(op.value, op.assertion, op.target, show=site.shown):
+        value, target = site.shown(op.value, limit=200), site.shown(op.target, limit=200)
+        raise StepError(Reason.CHECK_FAILED, f"{value} {op.assertion} {target} does not hold")
 
 
 def _message(item: Instruction, known: Known) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from gitopsd.apply.effects import perform
 from gitopsd.apply.order import edges, next_changes
-from gitopsd.apply.resolving import Known, masked
+from gitopsd.apply.resolving import Known
 from gitopsd.apply.services import converge, delete, move
-from gitopsd.apply.site import Patience, Site
+from gitopsd.apply.site import Patience, Site, masked
 from gitopsd.compare import Reading, settle
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.kit.backoff import Backoff

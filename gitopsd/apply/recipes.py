@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, TransientError
-from gitopsd.kit.text import one_line
+from gitopsd.kit.text import one_line, shorten
 from gitopsd.model.ops import Exec, Request
 from gitopsd.model.parts import HttpRecipe, Port, Probe
 from gitopsd.model.values import Frozen, Json, Value, freeze, plain_text, starlark_repr
@@ -26,7 +26,7 @@ def run_exec(site: Site, op: Exec, *, key: str, patience: Patience) -> dict[str,
     """Runs an ``exec`` by its key and checks its code. Raises StepError COMMAND_FAILED or EXTRACT_FAILED."""
     command = tuple(plain_text(part) for part in op.recipe.command)
     done = site.backend.execute(site.enclave, op.service, command, key=key, timeout=patience.remaining(COMMAND_LIMIT))
-    check_code(done.code, op.codes, op.any_code, f"the command exited with code {done.code}: {_tail(done.output)}")
+    check_code(done.code, op.codes, op.any_code, f"the command exited with code {done.code}: {tail(site, done.output)}")
     found: dict[str, Json] = {"code": done.code, "output": done.output}
     return found | extracted(site, op.recipe.extract, done.output)
 
@@ -37,9 +37,9 @@ def run_request(site: Site, op: Request, ports: Mapping[str, Port]) -> dict[str,
     code, body = cast("int", answer["code"]), cast("str", answer["body"])
     if not op.any_code and code not in op.codes:
         raise StepError(
-            Reason.REQUEST_FAILED, f"the answer has code {code}, not one of {_codes(op.codes)}: {_tail(body)}"
+            Reason.REQUEST_FAILED, f"the answer has code {code}, not one of {_codes(op.codes)}: {tail(site, body)}"
         )
-    return answer | extracted(site, op.recipe.extract, _json_body(body) if op.recipe.extract else None)
+    return answer | extracted(site, op.recipe.extract, _json_body(site, body) if op.recipe.extract else None)
 
 
 def check_code(code: int, accepted: tuple[int, ...], any_code: bool, message: str) -> None:
@@ -52,8 +52,9 @@ def _codes(codes: tuple[int, ...]) -> str:
     return ", ".join(map(str, codes))
 
 
-def _tail(output: str, limit: int = 400) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
+def tail(site: Site, output: str, limit: int = 400) -> str:
+    """The last lines of an output on one line of a message, secrets masked before anything is cut off."""
+    lines = [line for line in site.masked(output).splitlines() if line.strip()]
     return one_line(" | ".join(lines[-4:])[-limit:]) or "(no output)"
 
 
@@ -75,12 +76,12 @@ def ask_http(site: Site, service: str, recipe: HttpRecipe, ports: Mapping[str, P
     return {"code": answer.code, "body": answer.body}
 
 
-def _json_body(body: str) -> Json:
+def _json_body(site: Site, body: str) -> Json:
     try:
         return freeze(json.loads(body))
     except ValueError:
         raise StepError(
-            Reason.EXTRACT_FAILED, f"the body is not JSON, so nothing can be extracted: {_tail(body)}"
+            Reason.EXTRACT_FAILED, f"the body is not JSON, so nothing can be extracted: {tail(site, body)}"
         ) from None
 
 
@@ -111,9 +112,9 @@ def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], pat
         try:
             answer = _ask(site, service, probe, ports, patience)
             field = answer.get(probe.field)
-            if holds(field, probe.assertion, probe.target):
+            if holds(field, probe.assertion, probe.target, show=site.shown):
                 return answer
-            last = f"{probe.field} is {one_line(starlark_repr(field), limit=200)}"
+            last = f"{probe.field} is {site.shown(field, limit=200)}"
         except StepError as error:
             last = error.message
         except TransientError as error:
@@ -121,7 +122,7 @@ def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], pat
                 raise
             last = error.message
         if site.clock.monotonic() + probe.interval > end:
-            wanted = f"{probe.field} {probe.assertion} {starlark_repr(probe.target)}"
+            wanted = f"{probe.field} {probe.assertion} {site.shown(probe.target, limit=200)}"
             raise StepError(Reason.TIMED_OUT, f"{service}: {wanted} did not hold within {probe.timeout:g} s; {last}")
         patience.sleep(probe.interval)
 
@@ -130,7 +131,7 @@ def _ask(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], pati
     recipe = probe.recipe
     if isinstance(recipe, HttpRecipe):
         answer = ask_http(site, service, recipe, ports)
-        document = _json_body(cast("str", answer["body"])) if recipe.extract else None
+        document = _json_body(site, cast("str", answer["body"])) if recipe.extract else None
         return answer | extracted(site, recipe.extract, document)
     command = tuple(plain_text(part) for part in recipe.command)
     done = site.backend.execute(
@@ -140,15 +141,16 @@ def _ask(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], pati
     return found | extracted(site, recipe.extract, done.output)
 
 
-def holds(value: Value, assertion: str, target: Value) -> bool:
-    """Whether ``value assertion target`` holds. Raises StepError CHECK_FAILED for types that do not compare."""
+def holds(value: Value, assertion: str, target: Value, *, show: Callable[[Value], str] = starlark_repr) -> bool:
+    """Whether ``value assertion target`` holds. Raises StepError CHECK_FAILED for types that do not compare, with both
+    as ``show`` writes them."""
     if assertion in ("IN", "NOT_IN"):
         if not isinstance(target, tuple):
-            raise StepError(Reason.CHECK_FAILED, f"{assertion} needs a list, not {starlark_repr(target)}")
+            raise StepError(Reason.CHECK_FAILED, f"{assertion} needs a list, not {shorten(show(target), 120)}")
         return any(_same(value, item) for item in target) == (assertion == "IN")
     if _kind(value) != _kind(target):
-        shown = one_line(starlark_repr(value), limit=120)
-        message = f"cannot compare {_kind(value)} {shown} with {_kind(target)} {starlark_repr(target)}"
+        one, other = shorten(show(value), 120), shorten(show(target), 120)
+        message = f"cannot compare {_kind(value)} {one} with {_kind(target)} {other}"
         raise StepError(Reason.CHECK_FAILED, message)
     if assertion in ("==", "!="):
         return _same(value, target) == (assertion == "==")

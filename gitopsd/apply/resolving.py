@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from gitopsd.apply.site import Site
 from gitopsd.compare.inputs import AddressOf, CommitOf, ContentOf, Origin, Reading, ResultOf, SecretOf, SerialOf
-from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.errors import Reason, StepError
 from gitopsd.model.ops import Op
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Step
@@ -28,8 +28,6 @@ from gitopsd.model.values import (
 )
 
 T = TypeVar("T")
-SHORTEST_SECRET = 4
-"""Results are searched for secrets of at least this many characters; shorter ones would match by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +99,8 @@ class Known:
         return self.resolve(item.op, self.reading.lives[item.id])
 
     def secret_values(self) -> dict[str, str]:
-        """Values of the secrets that the environment may use, by name; those that cannot be read are left out."""
-        found = {}
-        for name in self.site.secrets.names(self.site.environment.name):
-            try:
-                found[name] = self.site.secrets.reveal(self.site.environment.name, name)
-            except UserError:
-                continue
-        return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}
+        """See :meth:`Site.secret_values`."""
+        return self.site.secret_values()
 
 
 def conceal(value: Json, secrets: Mapping[str, str]) -> Value:
@@ -141,13 +133,6 @@ def _conceal_text(text: str, secrets: Mapping[str, str]) -> Value:
     if isinstance(found, Text) and len(found.parts) == 1 and not isinstance(found.parts[0], str):
         return found.parts[0]
     return found
-
-
-def masked(text: str, secrets: Mapping[str, str]) -> str:
-    """A message with the names of secrets in place of their values."""
-    for name, value in sorted(secrets.items(), key=lambda item: -len(item[1])):
-        text = text.replace(value, f"<secret {name}>")
-    return text
 
 
 def shown(value: Value) -> str:

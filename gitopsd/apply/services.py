@@ -102,7 +102,9 @@ def _check_alive(known: Known, service: str, port: str, started: LiveService) ->
 
 def last_lines(known: Known, service: str, count: int = 5) -> str:
     """The service's last log lines as the end of a message; nothing when there are none."""
-    lines = [one_line(line, limit=200) for line in known.site.backend.logs(known.site.enclave, service, tail=count)]
+    site = known.site
+    text = site.masked("\n".join(site.backend.logs(site.enclave, service, tail=count)))
+    lines = [one_line(line, limit=200) for line in text.splitlines()]
     return "; its last lines: " + " | ".join(lines) if lines else ""
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gitopsd.errors import Reason, StepError, TransientError
+from gitopsd.errors import Reason, StepError, TransientError, UserError
+from gitopsd.kit.redact import SHORTEST, mask_cut, spellings
+from gitopsd.kit.text import one_line
 from gitopsd.model.environment import Environment
+from gitopsd.model.values import Value, starlark_repr
 from gitopsd.ports import Backend, Clock, Downloads, Evaluator, Git, Journal, Record, Secrets
 
 
@@ -31,6 +34,36 @@ class Site:
     @property
     def enclave(self) -> str:
         return self.environment.enclave
+
+    def secret_values(self) -> dict[str, str]:
+        """Values of the secrets that the environment may use, by name; those that cannot be read, or are so short
+        that they would match by chance, are left out."""
+        found = {}
+        for name in self.secrets.names(self.environment.name):
+            try:
+                found[name] = self.secrets.reveal(self.environment.name, name)
+            except UserError:
+                continue
+        return {name: value for name, value in found.items() if len(value) >= SHORTEST}
+
+    def masked(self, text: str) -> str:
+        """A text with the names of secrets in place of their values. To be called before a text is cut."""
+        return masked(text, self.secret_values())
+
+    def shown(self, value: Value, *, limit: int = 0) -> str:
+        """A value on one line of a message, secrets masked, at most ``limit`` characters long (0: any)."""
+        return one_line(self.masked(starlark_repr(value)), limit=limit)
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """A text with the names of secrets in place of their values, however they are spelled, and of the beginnings of
+    them that others cut off."""
+    forms = [(form, name) for name, value in secrets.items() for form in spellings(value)]
+    for form, name in sorted(forms, key=lambda item: -len(item[0])):
+        text = text.replace(form, f"<secret {name}>")
+    for name, value in secrets.items():
+        text = mask_cut(text, (value, *value.splitlines()), f"<secret {name}>")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ gc.disable()  # a worker is short-lived: collections while it imports are half o
 
 import json  # noqa: E402
 import os  # noqa: E402
+import re  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
 from collections.abc import Callable, Mapping  # noqa: E402
@@ -26,6 +27,8 @@ _LARGEST_FILE = 16 * 1024 * 1024
 _OPEN_FILES = 256
 _SET_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
 _SPARE = 64 * 1024
+_IMPORTS = re.compile(r"(?:^|[\r\n])\s*(?:import|include|module)\b(?!\s*:)")
+"""A directive of jq that reads another file; it can only stand at the beginning of a program, after comments."""
 
 
 def main() -> None:
@@ -168,13 +171,23 @@ def _render(payload: Mapping[str, Any]) -> dict[str, str]:
     return rendered
 
 
+def _open_nothing_more() -> None:
+    """jq reads modules, data and ``~/.jq`` from the disk by itself: from now on no file can be opened."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
 def _extract(payload: Mapping[str, Any]) -> list[Any]:
     import jq
 
     from gitopsd.errors import Reason, StepError
 
+    program = payload["program"]
+    if _IMPORTS.search(program):
+        message = f"the jq program {program[:200]!r} imports a module; a program here has nothing but its input"
+        raise StepError(Reason.EXTRACT_FAILED, message, hint="write out what the module would define")
+    _open_nothing_more()
     try:
-        found: list[Any] = jq.compile(payload["program"]).input_text(payload["document"]).all()
+        found: list[Any] = jq.compile(program).input_text(payload["document"]).all()
     except ValueError as error:
         message = f"the jq program {payload['program'][:200]!r} failed: {str(error)[:500]}"
         raise StepError(Reason.EXTRACT_FAILED, message) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
@@ -10,6 +12,13 @@ MASK = "***"
 SHORTEST = 4
 """Values shorter than this many characters are not masked: they would blank out ordinary words."""
 
+SHORTEST_LINE = 12
+"""Lines of a value (of a key, say) that are masked by themselves have at least this many characters."""
+
+SHORTEST_CUT = 6
+"""Characters of the beginning of a value that are masked where the rest was cut off."""
+
+_CUT = re.compile(r"\.\.\.|…|\Z")
 _USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/@'\"]*@", re.IGNORECASE)
 _QUERY = re.compile(r"(?P<address>\b[a-z][a-z0-9+.-]*://[^\s?#'\"]*)\?[^\s'\"]*", re.IGNORECASE)
 
@@ -26,8 +35,8 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        spellings = {spelling for value in values for spelling in _spellings(value)}
-        ordered = sorted(spellings, key=len, reverse=True)
+        forms = {form for value in values for form in spellings(value)}
+        ordered = sorted(forms, key=len, reverse=True)
         self._values = re.compile("|".join(re.escape(item) for item in ordered)) if ordered else None
 
     def text(self, text: str) -> str:
@@ -46,7 +55,41 @@ class Redactor:
         return value
 
 
-def _spellings(value: str) -> set[str]:
-    forms = {value, value.strip(), quote(value, safe=""), quote_plus(value), repr(value)[1:-1]}
-    forms |= {line for line in value.splitlines() if len(line) >= 16}
+def mask_cut(text: str, forms: Iterable[str], mask: str) -> str:
+    """The text without the beginnings of forms that somebody else cut off: those before ``...`` or ``…``, and one at
+    the text's end. Beginnings shorter than :data:`SHORTEST_CUT` stay."""
+    ends = [found.start() for found in _CUT.finditer(text)]
+    for end in reversed(ends):
+        for form in forms:
+            longest = min(len(form), end)
+            cut = next((size for size in range(longest, SHORTEST_CUT - 1, -1) if text.endswith(form[:size], 0, end)), 0)
+            if cut:
+                text = text[: end - cut] + mask + text[end:]
+                break
+    return text
+
+
+def spellings(value: str) -> set[str]:
+    """The forms that a value takes in URLs, JSON, messages and Base64, and each of its lines that is long enough to
+    be no word; forms shorter than :data:`SHORTEST` are left out."""
+    plain = value.strip()
+    quoted = {form(text) for text in (value, plain) for form in (_quoted, _quoted_form, _escaped, _encoded)}
+    forms = {value, plain, " ".join(plain.split()), repr(value)[1:-1], *quoted}
+    forms |= {line.strip() for line in value.splitlines() if len(line.strip()) >= SHORTEST_LINE}
     return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _quoted_form(text: str) -> str:
+    return quote_plus(text, errors="surrogatepass")
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
