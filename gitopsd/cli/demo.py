@@ -13,8 +13,8 @@ ExitOption = Annotated[
 
 
 def verb(leave: ExitOption = False) -> None:
-    """Shows everything on a scratch copy of the bundled sample: deploys, changes, breaks, heals and ends two devnets
-    of a toy chain. Takes about a minute; without --exit it stays up until Ctrl-C. Nothing of it is left behind."""
+    """Show the whole product on a scratch copy of the bundled sample: deploy, change, break, heal and end two devnets
+    of a toy chain. It takes about a minute; without --exit it stays up until Ctrl-C. Nothing of it is left behind."""
     from gitopsd.cli.demo_play import play
 
     raise typer.Exit(play(leave=leave))

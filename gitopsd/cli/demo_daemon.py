@@ -58,12 +58,13 @@ class DemoDaemon:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=variables, start_new_session=True
             )
-        pid = self._process.pid
-        until(lambda: self._pid() == pid, f"the daemon answers; its log is {self.log}", seconds=20)
-        return pid
+        process = self._process
+        until(lambda: process.poll() is not None or self._pid() == process.pid, "the daemon answers", seconds=20)
+        last = self.log.read_text("utf-8", "replace").splitlines()[-1:]
+        require(process.poll() is None, "the daemon runs; the last line of its log is", *last)
+        return process.pid
 
     def _pid(self) -> int:
-        require(self._process is not None and self._process.poll() is None, "the daemon runs")
         answer = self.ask(VersionRequest(), seconds=5)
         return answer.pid if isinstance(answer, VersionAnswer) else 0
 

@@ -112,7 +112,7 @@ def _summary(console: Console, played: Sequence[Played], folder: Path) -> int:
     for title in missed:
         console.print(Text.assemble(("✗", "red"), f" {title} (not reached)"))
     if missed or any(scene.why for scene in played):
-        console.print(f"logs and state are kept in {folder}", markup=False)
+        console.print(f"logs and state are kept in {folder}", markup=False, soft_wrap=True)
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     console.print(f"all of it happened, in {sum(scene.seconds for scene in played):.0f} s")
