@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gitopsd.cli.output import exit_with
+from gitopsd.cli.output import code_of, tell_error
 from gitopsd.errors import GitopsdError
 
 VERBS = {
@@ -39,7 +39,8 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except GitopsdError as error:
-            exit_with(error)
+            tell_error(error)
+            raise typer.Exit(code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 

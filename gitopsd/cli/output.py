@@ -9,9 +9,7 @@ import json
 import sys
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Any, NoReturn
-
-import typer
+from typing import Any
 
 from gitopsd.errors import GitopsdError, Reason, StepError, TransientError, UserError
 from gitopsd.kit.text import strip_controls
@@ -32,7 +30,8 @@ class Exit(IntEnum):
     BUG = 70
 
 
-_SIGN_COLORS = {"+": "green", "-": "red", "~": "yellow", ">": "cyan", "?": "magenta", "!": "yellow"}
+_SIGN_COLORS = {"+": 32, "-": 31, "~": 33, ">": 36, "?": 35, "!": 33}
+"""Sign of a line -> the colour of ECMA-48 that it gets."""
 
 
 def say(text: str) -> None:
@@ -46,8 +45,8 @@ def say(text: str) -> None:
 
 def _colored(line: str) -> str:
     sign = line.lstrip()[:1]
-    color = _SIGN_COLORS.get(sign) if line.startswith("  ") and line.strip()[1:2] in (" ", "/") else None
-    return typer.style(line, fg=color) if color else line
+    color = _SIGN_COLORS.get(sign) if line.startswith("  ") and line.strip()[1:2] in (" ", "/") else 0
+    return f"\x1b[{color}m{line}\x1b[0m" if color else line
 
 
 def say_json(data: object) -> None:
@@ -85,12 +84,11 @@ def problems_text(problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def exit_with(error: GitopsdError) -> NoReturn:
-    """Tells an error and ends the program with the code of its kind."""
+def tell_error(error: GitopsdError) -> None:
+    """Tells an error, with the author's stack below it."""
     tell(f"error: {error}")
     for file, line, function in error.stack:
         tell(f"    {file}:{line} in {function}")
-    raise typer.Exit(code_of(error))
 
 
 def code_of(error: GitopsdError) -> Exit:

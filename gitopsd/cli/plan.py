@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from gitopsd.cli.options import ConfigOption, Output, OutputOption, StateOption
-from gitopsd.cli.output import Exit, problem_data, problems_text, say, say_json
-from gitopsd.model.plan import Evaluation
+from gitopsd.cli.planning import plan_folder
 
 
 def verb(
@@ -30,16 +29,13 @@ def verb(
     if not folder.is_dir():
         _of_environment(target, output, config, state_dir)
         return
-    from gitopsd.daemon.offline import Offline
-
-    offline = Offline(folder=folder, rewrites=rewrites_of(rewrite or []), cluster_type=cluster_type)
-    evaluation = offline.plan(args)
-    show(evaluation, output)
-    raise typer.Exit(Exit.OK if evaluation.plan is not None else Exit.INVALID)
+    rewrites_of(rewrite or [])
+    json = output is Output.JSON
+    raise typer.Exit(plan_folder(folder, args=args, rewrites=rewrite or [], cluster_type=cluster_type, json=json))
 
 
 def rewrites_of(pairs: list[str]) -> dict[str, str]:
-    """``FROM=TO`` pairs as a mapping; the last ``=`` before an address separates them."""
+    """``FROM=TO`` pairs as a mapping; the first ``=`` separates them."""
     found = {}
     for pair in pairs:
         start, sign, end = pair.partition("=")
@@ -47,21 +43,6 @@ def rewrites_of(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{pair!r}: expected FROM=TO, such as https://github.com/=file:///mirrors/")
         found[start] = end
     return found
-
-
-def show(evaluation: Evaluation, output: Output) -> None:
-    """Writes an evaluation: the plan's instructions, warnings, problems."""
-    from gitopsd.report.text import plan_data, plan_text
-
-    plan = evaluation.plan
-    if output is Output.JSON:
-        problems = [problem_data(problem) for problem in evaluation.problems]
-        say_json({**(plan_data(plan) if plan is not None else {"instructions": []}), "problems": problems})
-        return
-    if plan is not None:
-        say(plan_text(plan))
-    if evaluation.problems:
-        say(problems_text(evaluation.problems))
 
 
 def _of_environment(name: str, output: Output, config: Path | None, state_dir: Path | None) -> None:

@@ -16,7 +16,6 @@ from typing import Any, cast
 from gitopsd.adapters.folder import FolderGit
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
 from gitopsd.errors import GitopsdError, Reason, UserError
-from gitopsd.fetch import FILE, read_arguments, read_environments
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Arguments, Download
 from gitopsd.model.plan import Evaluation, Problem
@@ -58,6 +57,8 @@ class Offline:
     def check(self) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """The environments of the folder's ``gitopsd.yaml``, and every problem: those of the file, and those of each
         environment's package with its arguments."""
+        from gitopsd.fetch import read_environments
+
         evaluator, git = self._evaluator(), self._git()
         source = Source(name="folder", url=git.url)
         commit = git.head(source)
@@ -71,6 +72,8 @@ class Offline:
     def _problems(
         self, environment: Environment, commit: Commit, git: FolderGit, evaluator: Evaluator
     ) -> tuple[Problem, ...]:
+        from gitopsd.fetch import read_arguments
+
         try:
             arguments = read_arguments(environment, commit, git, evaluator)
             return self._evaluated(environment, arguments, git, evaluator).problems
@@ -88,7 +91,7 @@ class Offline:
     @property
     def is_environment_repository(self) -> bool:
         """Whether the folder has an environments file at its root."""
-        return (self.folder / FILE).is_file()
+        return (self.folder / "gitopsd.yaml").is_file()
 
     def _git(self) -> FolderGit:
         return FolderGit(self.folder, self._mirrors)

@@ -52,6 +52,19 @@ def test_a_folder_is_planned_with_what_is_not_committed(call: Any, tmp_path: Pat
     assert "main.star:2" in text
 
 
+def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", SERVICE)
+    (tmp_path / "args.yaml").write_text("name: web\n")
+    words = ["plan", str(folder), "--args", str(tmp_path / "args.yaml"), "--cluster-type=kubernetes", "--rewrite=a=b"]
+    for output in (["-o", "json"], ["--output=text"]):
+        short = call(*words, *output)
+        code = "from gitopsd.cli.app import app; app(prog_name='gitopsd')"
+        command = [sys.executable, "-c", code, *words, *output]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        ordinary = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+        assert (short.stdout, short.returncode) == (ordinary.stdout, ordinary.returncode)
+
+
 def test_imports_come_from_a_folder_of_mirrors(call: Any, tmp_path: Path) -> None:
     library = tmp_path / "mirrors" / "acme" / "library"
     package(library, 'NAME = "from-library"\n')

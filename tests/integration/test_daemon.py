@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,18 +37,24 @@ from gitopsd.web.commands import (
 )
 
 A = TypeVar("A")
+CANARY = "canary-5f1d7c"
 ROOT = Path(__file__).parents[2]
 MAIN_STAR = """\
-SERVER = "import http.server, os, sys; print('started', os.getpid(), sys.argv[1], flush=True);" + \\
+SERVER = "import hashlib, http.server, os, sys;" + \\
+    "print('started', sys.argv[1], hashlib.sha256(os.environ['TOKEN'].encode()).hexdigest(), flush=True);" + \\
     "http.server.HTTPServer((sys.argv[2], 8080), http.server.BaseHTTPRequestHandler).serve_forever()"
 
-def run(plan, word = "one", broken = False):
+def run(plan, word = "one", broken = False, stuck = False, token = ""):
     plan.run_sh(name = "seed", run = "echo seeded")
     plan.add_service("web", ServiceConfig(
         image = "python:3",
         cmd = ["python3", "-c", SERVER, word, "KURTOSIS_IP_ADDR_PLACEHOLDER"],
         ports = {"http": PortSpec(number = 8080, wait = "10s")},
+        env_vars = {"TOKEN": token},
     ))
+    if stuck:
+        never = GetHttpRequestRecipe(port_id = "http", endpoint = "/")
+        plan.wait("web", never, "code", "==", 200, timeout = "10m")
     if broken:
         plan.exec("web", ExecRecipe(command = ["sh", "-c", "exit 3"]))
 """
@@ -92,6 +100,7 @@ class World:
             "state_dir": "state",
             "repositories": {"devnets": {"url": f"file://{folder}/repository", "interval": "200ms"}},
             "drift": {"interval": "1h"},
+            "secrets": {"token": {"env": "CANARY", "environments": ["dev"]}},
         }
         self.config.write_text(json.dumps(settings))
         self._daemons: list[subprocess.Popen[bytes]] = []
@@ -165,7 +174,7 @@ class World:
 
 def _variables() -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("GITOPSD_")}
-    return {**kept, "PYTHONPATH": str(ROOT)}
+    return {**kept, "PYTHONPATH": str(ROOT), "CANARY": CANARY}
 
 
 def until(done: Callable[[], bool], seconds: float = 30) -> None:
@@ -203,21 +212,21 @@ def test_commits_are_followed_rolled_back_and_survive_kills(world: World) -> Non
     second = world.repository.commit("second")
     until(lambda: world.history()[0].commit.id == second)
     until(lambda: world.state() == "ready")
-    assert world.starts()[-1].split()[2] == "two"
+    assert world.starts()[-1].split()[1] == "two"
 
     world.repository.environments(dev={"word": "three", "broken": True})
     third = world.repository.commit("third")
     until(lambda: world.history()[0].commit.id == third)
     until(lambda: world.state() == "held")
-    assert world.starts()[-1].split()[2] == "two"
+    assert world.starts()[-1].split()[1] == "two"
     why = world.json("why", "dev")
     assert why["last_problem"]["reason"] == "CommandFailed"
 
-    starts = world.starts()
+    starts, address = world.starts(), world.environment().services[0].address
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(30) == 0
     assert not (world.folder / "state" / "gitopsd.sock").exists()
-    os.kill(int(starts[-1].split()[1]), 0)
+    socket.create_connection((address, 8080), 5).close()
     assert world.starts() == starts
 
 
@@ -232,8 +241,8 @@ def test_a_second_daemon_is_refused_and_every_verb_reaches_the_first(world: Worl
     assert f"is in use by the gitopsd with pid {daemon.pid}" in second.stderr
     assert "Traceback" not in second.stderr
 
-    socket = world.folder / "state" / "gitopsd.sock"
-    assert socket.stat().st_mode & 0o777 == 0o600
+    door = world.folder / "state" / "gitopsd.sock"
+    assert door.stat().st_mode & 0o777 == 0o600
     assert world.json("version")["daemon"]["pid"] == daemon.pid
     assert world.call("diff", "dev", "--exit-code").returncode == 0
     assert world.json("sync", "dev")["run"]["verdict"] == "no-op"
@@ -279,3 +288,28 @@ def test_the_program_works_without_a_daemon_under_the_lock(world: World) -> None
     assert world.json("sync", "dev")["run"]["verdict"] == "succeeded"
     assert len(world.starts()) == 1
     assert world.json("status")["daemon"] is False
+
+
+def test_a_new_commit_takes_the_place_of_a_run_that_waits(world: World) -> None:
+    world.repository.environments(dev={"stuck": True})
+    first = world.repository.commit("waits for ten minutes")
+    world.start()
+    until(lambda: any(step["instruction"].startswith("wait/") for step in world.json("why", "dev")["doing"]))
+    world.repository.environments(dev={"word": "two"})
+    second = world.repository.commit("mends it")
+    until(lambda: world.state() == "ready" and world.environment().commit == second, seconds=15)
+    runs = world.history()
+    assert [run.verdict.value for run in runs] == ["succeeded", "superseded"]
+    assert (runs[1].commit.id, runs[1].superseded_by) == (first, second)
+
+
+def test_a_secret_reaches_its_service_and_nothing_that_people_read(world: World) -> None:
+    world.repository.environments(dev={"token": {"secret": "token"}})
+    world.repository.commit("with a secret")
+    world.start()
+    until(lambda: world.state() == "ready")
+    assert world.starts()[0].split()[2] == hashlib.sha256(CANARY.encode()).hexdigest()
+    read = [world.call(verb, "dev", "-o", "json").stdout for verb in ("history", "diff", "status", "why")]
+    read.append(world.log.read_text())
+    read += [file.read_bytes().decode("latin-1") for file in (world.folder / "state").glob("history.sqlite*")]
+    assert not [text for text in read if CANARY in text]
