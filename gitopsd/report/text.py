@@ -92,7 +92,9 @@ def _new(instruction: Instruction) -> Iterator[str]:
 
 def _field(field: FieldChange) -> Iterator[str]:
     path = one_line(field.path) or "value"
-    if not field.known:
+    if (told := _input(field)) is not None:
+        yield f"      ~ {told}"
+    elif not field.known:
         before = f"{shown(field.before)} → " if field.before is not None else ""
         yield f"      ~ {path}: {before}(known after apply)"
     elif _long(field.before) and _long(field.after):
@@ -101,6 +103,25 @@ def _field(field: FieldChange) -> Iterator[str]:
     else:
         sign = "+" if field.before is None else "-" if field.after is None else "~"
         yield f"      {sign} {path}: {shown(field.before)} → {shown(field.after)}"
+
+
+def _input(field: FieldChange) -> str | None:
+    """What changed upstream, in words, where the value itself is only a mark of its identity."""
+    kind, _, name = field.path.partition(":")
+    if kind == "ran" and name:
+        return f"{one_line(name)} runs again"
+    if kind == "secret" and name:
+        return f"secret {one_line(name)} has another value"
+    if field.path == "incarnation":
+        return "its container starts empty"
+    if field.path.startswith("artifact/"):
+        after = _digest(field.after) if field.known else "(known after apply)"
+        return f"{one_line(field.path)}: content {_digest(field.before)} → {after}"
+    return None
+
+
+def _digest(value: object) -> str:
+    return shorten(strip_controls(str(value)), 12) if value else "(none)"
 
 
 def _long(value: object) -> bool:

@@ -151,6 +151,27 @@ def test_a_change_shows_each_field_before_and_after_and_why() -> None:
     """)  # fmt: skip
 
 
+def test_what_changed_upstream_is_said_in_words() -> None:
+    fields = (
+        FieldChange(path="artifact/config", before="0123456789abcdef" * 4, known=False),
+        FieldChange(path="artifact/genesis", before="a" * 64, after="b" * 64),
+        FieldChange(path="ran:exec/web@0", before="5e71a1", known=False),
+        FieldChange(path="secret:API", before="d1", after="d2"),
+        FieldChange(path="incarnation", before="i1", known=False),
+    )
+    found = diff_of(Change(id=TASK.id, action=Action.RECHECK, why=Why.UPSTREAM, after=TASK, fields=fields))
+    shows(diff_text(found), """
+      ? task/seed  known after apply: something that it needs changed  [lib/seed.star:2]
+          ~ artifact/config: content 0123456789a… → (known after apply)
+          ~ artifact/genesis: content aaaaaaaaaaa… → bbbbbbbbbbb…
+          ~ exec/web@0 runs again
+          ~ secret API has another value
+          ~ its container starts empty
+
+    dev: 1 known after apply
+    """)  # fmt: skip
+
+
 def test_a_long_text_shows_only_the_lines_that_differ() -> None:
     before = "".join(f"line {number}\n" for number in range(50))
     after = before.replace("line 20\n", "line twenty\n")
