@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gitopsd.apply import Site, apply
@@ -13,48 +13,19 @@ from gitopsd.fetch import read_arguments
 from gitopsd.kit.text import one_line
 from gitopsd.model.diff import Diff
 from gitopsd.model.environment import Commit, Environment, PrunePolicy, RollbackPolicy
+from gitopsd.model.package import Lock, moves
 from gitopsd.model.plan import Evaluation, Plan, Problem
 from gitopsd.model.record import EARLIER_GOODS, LastGood, RecordedEnclave
 from gitopsd.model.run import Applied, Condition, ConditionState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen, Secret, refs_in
-from gitopsd.ports import (
-    Backend,
-    Chat,
-    Clock,
-    Downloads,
-    EvaluationRequest,
-    Evaluator,
-    Forge,
-    Git,
-    Journal,
-    Record,
-    Secrets,
-    Store,
-)
+from gitopsd.ports import Backend, EvaluationRequest, Record
 from gitopsd.report import Start, announce
-from gitopsd.resolve import resolve
+from gitopsd.resolve import keep_present, resolve
 from gitopsd.resolve.closure import desired
+from gitopsd.world import World
 
 HOLDING = (Reason.INTERRUPTED, Reason.RESULT_LOST)
 """Reasons that wait for a person instead of leading to a rollback."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Every port, wired once by the composition root. ``backends`` and ``records`` have the same keys."""
-
-    git: Git
-    downloads: Downloads
-    evaluator: Evaluator
-    backends: Mapping[str, Backend]
-    records: Mapping[str, Record]
-    store: Store
-    forges: tuple[Forge, ...] = ()
-    chat: Chat | None = None
-    secrets: Secrets
-    clock: Clock
-    journal: Journal
-    constants: Frozen[str] = Frozen()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +80,14 @@ class Attempt:
     def recorded(self) -> RecordedEnclave:
         return self.record.load(self.environment.enclave)
 
-    def desired(self) -> Evaluation:
-        """The plan of the package at the commit; no evaluation when nothing that it is a function of changed."""
+    def desired(self, lock: Lock) -> Evaluation:
+        """The plan of the package at the commit, dependencies where the lock has them; no evaluation when nothing
+        that it is a function of changed."""
         world = self.world
+        if self.trigger is Trigger.UPDATE:
+            lock = Lock()
         request = EvaluationRequest(
-            package=resolve(self.environment, self.commit, world.git, world.evaluator),
+            package=resolve(self.environment, self.commit, world.git, world.evaluator, lock=lock),
             arguments=read_arguments(self.environment, self.commit, world.git, world.evaluator),
             cluster_type=self.backend.cluster_type,
             constants=world.constants,
@@ -152,31 +126,45 @@ class Attempt:
         recorded = self.recorded()
         if (held := self._held(recorded)) is not None:
             return held
-        evaluation = self.desired()
+        evaluation = self.desired(recorded.lock)
         plan = evaluation.plan
         if plan is None:
             return End(verdict=Verdict.INVALID, problems=evaluation.problems)
         if plan.digest in recorded.bad_plans and self.trigger is Trigger.COMMIT:
             message = "this plan failed before and was rolled back"
             return self._hold(Reason.BAD_PLAN, message, "push another plan, or try it again with `gitopsd sync`")
-        return self.carry_out(plan, recorded)
+        return self.carry_out(evaluation, recorded)
 
     def _held(self, recorded: RecordedEnclave) -> End | None:
-        if self.environment.policy.suspend and self.trigger is not Trigger.SYNC:
+        if self.environment.policy.suspend and self.trigger not in (Trigger.SYNC, Trigger.UPDATE):
             return self._hold(Reason.SUSPENDED, "the environment is suspended", "resume it to follow commits again")
         if recorded.pinned == self.commit.id and self.trigger is Trigger.COMMIT:
             message = "a person rolled this commit back"
             return self._hold(Reason.SUSPENDED, message, "push a new commit, or apply it again with `gitopsd sync`")
+        source, followed = self.environment.source, recorded.commit
+        if self.trigger is Trigger.COMMIT and self.world.git.rewrote(source.url, followed, self.commit.id):
+            message = f"{source.ref} was moved by force: {self.commit.short} does not descend from {followed[:7]}"
+            return self._hold(Reason.HISTORY_REWRITTEN, message, "look at it, then follow it with `gitopsd sync`")
         return None
 
     def _hold(self, reason: Reason, message: str, hint: str) -> End:
         problem = Problem(stage="pipeline", reason=reason, message=message, hint=hint, severity="warning")
         return End(verdict=Verdict.HELD, problems=(problem,))
 
-    def carry_out(self, plan: Plan, recorded: RecordedEnclave) -> End:
-        diff = self.difference(plan, recorded)
+    def planned(self, evaluation: Evaluation, recorded: RecordedEnclave) -> Diff | None:
+        """What an evaluation's plan would do, and the dependencies that it moves; None without a plan."""
+        if evaluation.plan is None:
+            return None
+        return replace(self.difference(evaluation.plan, recorded), moved=moves(recorded.lock, evaluation.lock))
+
+    def carry_out(self, evaluation: Evaluation, recorded: RecordedEnclave) -> End:
+        diff = self.planned(evaluation, recorded)
+        if diff is None:
+            return End(verdict=Verdict.INVALID, problems=evaluation.problems)
         if (lost := diff.lost) and not diff.empty:
             return self._hold(Reason.RESULT_LOST, lost, "restore it, or run the step again by changing its text")
+        if evaluation.lock != recorded.lock:
+            self._save(recorded, lock=evaluation.lock)
         start = Start(run_id=self.id, environment=self.environment.name, commit=self.commit, diff=diff)
         announce(start, self.world.store, clock=self.world.clock, journal=self.world.journal)
         applied = apply(diff, self.site(), self.preempt)
@@ -205,7 +193,10 @@ class Attempt:
 
     def _back_to(self, good: LastGood) -> Applied:
         """Compares with the last good plan and applies that: the same two stages as any other run."""
-        recorded = replace(self.recorded(), commit=good.commit)
+        recorded = self.recorded()
+        self._save(recorded, lock=recorded.lock.with_(good.lock))
+        keep_present(good.lock, self.environment, self.world.git)
+        recorded = replace(recorded, commit=good.commit)
         attempt = replace_commit(self, good.commit)
         diff = attempt.difference(good.plan, recorded, back=True)
         return apply(diff, self.site(back=True, commit=good.commit), nothing_newer)
@@ -256,11 +247,18 @@ class Attempt:
             and recorded.last_good.commit == self.commit.id
             and recorded.commit == self.commit.id
             and recorded.last_good.plan.digest == plan.digest
+            and recorded.last_good.lock == recorded.lock
             and not recorded.bad_plans
             and not recorded.pinned
         ):
             return
-        good = LastGood(commit=self.commit.id, plan=plan, serials=self._serials(), when=self.world.clock.now())
+        good = LastGood(
+            commit=self.commit.id,
+            plan=plan,
+            serials=self._serials(),
+            when=self.world.clock.now(),
+            lock=recorded.lock,
+        )
         earlier = recorded.earlier
         if recorded.last_good is not None and recorded.last_good.plan.digest != plan.digest:
             earlier = (recorded.last_good, *earlier)[:EARLIER_GOODS]

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     SOURCE_REFUSED = "SourceRefused"
     REF_MISSING = "RefMissing"
     SOURCE_EMPTY = "SourceEmpty"
+    HISTORY_REWRITTEN = "HistoryRewritten"
     PATH_REFUSED = "PathRefused"
     LIMIT_EXCEEDED = "LimitExceeded"
     PACKAGE_INVALID = "PackageInvalid"

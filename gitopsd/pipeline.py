@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitopsd.attempt import Attempt, Planned, World, nothing_newer
+from gitopsd.attempt import Attempt, Planned, nothing_newer
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.run import Run, Trigger
+from gitopsd.world import World
 
 __all__ = ["Planned", "World", "check_drift", "destroy", "follow", "plan", "roll_back"]
 
@@ -48,15 +49,13 @@ def roll_back(environment: Environment, world: World, *, preempt: Callable[[], s
     return attempt.ended(attempt.guarded(attempt.go_back))
 
 
-def plan(environment: Environment, commit: Commit, world: World) -> Planned:
-    """A dry run: everything up to ``compare``, no effect anywhere."""
-    attempt = Attempt(
-        environment=environment, commit=commit, world=world, trigger=Trigger.COMMIT, preempt=nothing_newer
-    )
-    evaluation = attempt.desired()
-    if evaluation.plan is None:
-        return Planned(evaluation=evaluation)
-    return Planned(evaluation=evaluation, diff=attempt.difference(evaluation.plan, attempt.recorded()))
+def plan(environment: Environment, commit: Commit, world: World, *, update: bool = False) -> Planned:
+    """A dry run: everything up to ``compare``, no effect anywhere; with ``update`` of a run that moves dependencies."""
+    trigger = Trigger.UPDATE if update else Trigger.COMMIT
+    attempt = Attempt(environment=environment, commit=commit, world=world, trigger=trigger, preempt=nothing_newer)
+    recorded = attempt.recorded()
+    evaluation = attempt.desired(recorded.lock)
+    return Planned(evaluation=evaluation, diff=attempt.planned(evaluation, recorded))
 
 
 def destroy(environment: Environment, world: World) -> None:

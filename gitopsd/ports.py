@@ -57,6 +57,11 @@ class Git(Protocol):
         """The newest commits of the watched ref, newest first, from the mirror alone."""
         ...
 
+    def rewrote(self, url: str, before: str, after: str) -> bool:
+        """Whether ``after`` does not descend from ``before``: the ref was moved by force in between. False when the
+        mirror does not hold both."""
+        ...
+
     def mirror(self, url: str) -> str:
         """The folder of the bare mirror, for a worker that reads objects by itself."""
         ...
@@ -225,7 +230,7 @@ class Backend(Protocol):
         ...
 
     def volume(self, enclave: str, key: str, size: int) -> str:
-        """Makes a persistent directory (size in MB) if it is not there; its identity, which a re-created one changes."""
+        """Makes a persistent directory (size in MB) if it is not there; its identity, new when it is made again."""
         ...
 
     def remove_volume(self, enclave: str, key: str) -> None:

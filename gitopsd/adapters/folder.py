@@ -141,6 +141,9 @@ class FolderGit:
     def commits(self, source: Source, *, limit: int = 50) -> tuple[Commit, ...]:
         return () if source.url == self.url else self._others().commits(source, limit=limit)
 
+    def rewrote(self, url: str, before: str, after: str) -> bool:
+        return False
+
     def mirror(self, url: str) -> str:
         return self._folder if url == self.url else self._others().mirror(url)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitopsd import pipeline
-from gitopsd.daemon.output import service_logs
+from gitopsd.daemon.output import masked, service_logs
 from gitopsd.daemon.progress import Progress
 from gitopsd.daemon.roster import Member, Roster, Seen, Watched, watched
 from gitopsd.daemon.runs import STOPPING
@@ -20,7 +20,6 @@ from gitopsd.kit.text import suggestion
 from gitopsd.model.environment import Commit
 from gitopsd.model.plan import Problem
 from gitopsd.model.run import Run, Verdict
-from gitopsd.pipeline import World
 from gitopsd.web.commands import (
     Answer,
     DestroyRequest,
@@ -46,6 +45,7 @@ from gitopsd.web.commands import (
     WhyAnswer,
     WhyRequest,
 )
+from gitopsd.world import World
 
 HEARTBEAT = 1.0
 """Seconds between empty lines while nothing happens, so that a client which went away is noticed."""
@@ -231,7 +231,8 @@ class Operator:
     def _logs(self, request: LogsRequest) -> Iterator[Answer]:
         environment = self._member(request.environment).environment
         backend = self._parts.world.backends[environment.backend]
-        yield from service_logs(backend, environment.enclave, request)
+        lines = service_logs(backend, environment.enclave, request)
+        yield from masked(lines, self._parts.world.secrets, environment.name)
         yield Result()
 
     def _status(self, request: StatusRequest) -> StatusAnswer:

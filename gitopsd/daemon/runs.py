@@ -16,7 +16,7 @@ from gitopsd.errors import PASSING, GitopsdError, Reason, TransientError
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.run import Run, Trigger, Verdict
-from gitopsd.pipeline import World
+from gitopsd.world import World
 
 STOPPING = "shutdown"
 """What takes the place of a run when the daemon ends; the next start goes on with it."""

@@ -25,9 +25,9 @@ from gitopsd.errors import UserError
 from gitopsd.kit.redact import Redactor
 from gitopsd.model.environment import Source
 from gitopsd.model.values import Frozen
-from gitopsd.pipeline import World
 from gitopsd.ports import Backend, Chat, Forge, Record
 from gitopsd.report import Channels
+from gitopsd.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.repository = pygit2.init_repository(self.folder / "repo", initial_head="main")
-        self.backend = MemoryBackend(answer=self.answer, ready=lambda workload: self.ready(workload))
+        self.backend = MemoryBackend(answer=self.answer, ready=self.is_ready)
         self.evaluator = CountingEvaluator()
         self.store = SqlStore("sqlite://")
         self.record = MemoryRecord()
@@ -91,10 +91,15 @@ class Site:
         )
         self.source = Source(name="envs", url=f"file://{self.folder / 'repo'}", ref="main")
 
+    def is_ready(self, workload: Workload) -> bool:
+        return self.ready(workload)
+
     def answer(self, subject: str, command: tuple[str, ...]) -> tuple[int, str]:
         return self.answers.get(command[-1], 0), f"output of {command[-1]}\n"
 
-    def push(self, args: str = "{}", *, package: str = PACKAGE, more: str = "", extra: str = "") -> Commit:
+    def push(
+        self, args: str = "{}", *, package: str = PACKAGE, more: str = "", extra: str = "", force: bool = False
+    ) -> Commit:
         files = {
             "gitopsd.yaml": ENVIRONMENTS.format(args=args, more=more),
             "chain/kurtosis.yml": "name: github.com/acme/devnets/chain\n",
@@ -109,8 +114,10 @@ class Site:
         self.repository.index.add_all()
         self.repository.index.write()
         who = pygit2.Signature("Ann", "ann@example.org")
-        parents = [] if self.repository.head_is_unborn else [self.repository.head.target]
-        self.repository.create_commit("refs/heads/main", who, who, "Change", self.repository.index.write_tree(), parents)
+        parents = [] if self.repository.head_is_unborn or force else [self.repository.head.target]
+        tree = self.repository.index.write_tree()
+        made = self.repository.create_commit(None, who, who, "Change", tree, parents)
+        self.repository.references.create("refs/heads/main", made, force=True)
         return self.world.git.head(self.source)
 
     def environment(self, commit: Commit) -> Environment:
@@ -188,7 +195,9 @@ def test_a_service_that_never_becomes_ready_goes_back(site: Site) -> None:
 def failing(site: Site) -> Run:
     """A commit whose new exec exits with code 1."""
     site.answers["migrate"] = 1
-    package = PACKAGE.replace('plan.print("rows', 'plan.exec("db", ExecRecipe(command=["migrate"]))\n    plan.print("rows')
+    package = PACKAGE.replace(
+        'plan.print("rows', 'plan.exec("db", ExecRecipe(command=["migrate"]))\n    plan.print("rows'
+    )
     return site.follow(site.push(package=package))
 
 
@@ -336,7 +345,9 @@ def test_a_secret_that_is_not_bound_is_named_and_touches_nothing(site: Site) -> 
 def test_a_dry_run_has_no_effect(site: Site) -> None:
     commit = site.push()
     planned = pipeline.plan(site.environment(commit), commit, site.world)
-    assert planned.diff and [change.action for change in planned.diff.changes if change.id == "service/web"] == ["create"]
+    assert planned.diff and [change.action for change in planned.diff.changes if change.id == "service/web"] == [
+        "create"
+    ]
     assert site.backend.effects == []
     assert site.record.texts == {}
 
@@ -349,3 +360,15 @@ def test_destroy_forgets_the_enclave(site: Site) -> None:
     assert not site.backend.observe("dev").exists
     assert site.record.load("dev").steps == {}
     assert replace(site.record.load("dev")).last_good is None
+
+
+def test_a_force_push_leaves_the_enclave_as_it_is_until_a_person_agrees(site: Site) -> None:
+    site.follow(site.push())
+    mark = len(site.backend.effects)
+    rewritten = site.push("{level: other}", force=True)
+    run = site.follow(rewritten)
+    assert run.verdict is Verdict.HELD
+    assert run.problems[0].reason is Reason.HISTORY_REWRITTEN
+    assert site.backend.effects[mark:] == []
+    assert site.follow(rewritten, trigger=Trigger.SYNC).verdict is Verdict.SUCCEEDED
+    assert site.follow(site.push("{level: next}")).verdict is Verdict.SUCCEEDED

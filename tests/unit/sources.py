@@ -68,6 +68,9 @@ class Files:
     def commits(self, source: Source, *, limit: int = 50) -> tuple[Commit, ...]:
         return ()
 
+    def rewrote(self, url: str, before: str, after: str) -> bool:
+        return False
+
     def mirror(self, url: str) -> str:
         return ""
 
