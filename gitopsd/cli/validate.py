@@ -10,7 +10,7 @@ import typer
 from gitopsd.cli.options import Output, OutputOption
 from gitopsd.cli.output import Exit, problem_data, problems_text, say, say_json
 from gitopsd.cli.plan import rewrites_of
-from gitopsd.daemon.offline import Offline, problem_of
+from gitopsd.daemon.offline import Offline
 from gitopsd.errors import GitopsdError, Reason
 from gitopsd.kit.text import count_text
 from gitopsd.model.plan import Problem
@@ -50,7 +50,7 @@ def _of_package(offline: Offline, file: Path | None) -> tuple[Problem, ...]:
     try:
         evaluation = offline.plan(file)
     except GitopsdError as error:
-        return (problem_of(error, str(file or "package")),)
+        return (Problem.of(error, str(file or "package")),)
     warnings = evaluation.plan.warnings if evaluation.plan is not None else ()
     return evaluation.problems + tuple(
         Problem(

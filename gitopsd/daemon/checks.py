@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from gitopsd.fetch import Fetched, read_environments
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.environment import Commit, Source
 from gitopsd.model.plan import Problem
+from gitopsd.model.run import Run, Trigger, Verdict
 from gitopsd.ports import Clock, Evaluator, Git
 
 BACKOFF = Backoff(first=2.0, factor=2.0, limit=300.0, spread=0.2)
@@ -35,7 +37,8 @@ def merge_asking(waiting: Asking, new: Asking) -> Asking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckParts:
     """What a check works with. ``put`` queues work for an environment, ``delay`` puts the next check off,
-    ``drift`` begins drift checks of an environment, ``watch`` and ``unwatch`` begin and end the checks of a ref."""
+    ``drift`` begins drift checks of an environment, ``watch`` and ``unwatch`` begin and end the checks of a ref,
+    ``report`` tells people of a run."""
 
     git: Git
     evaluator: Evaluator
@@ -46,6 +49,7 @@ class CheckParts:
     drift: Callable[[str], None]
     watch: Callable[[Source], None]
     unwatch: Callable[[Watched], None]
+    report: Callable[[Run], None]
     log: Any
 
 
@@ -89,13 +93,27 @@ class Checker:
             except TransientError:
                 raise
             except GitopsdError as error:
-                parts.roster.note(key, replace(now, problems=(problem_of(error, "fetch"),)))
+                problems = (Problem.of(error, "fetch"),)
+                parts.roster.note(key, replace(now, problems=problems))
                 parts.log.warning(str(error), repository=seen.source.name, commit=commit.short)
+                mine = [item for item in parts.roster.members() if item.origin == key and not item.vanished]
+                self._tell_invalid(commit, {item.environment.name: problems for item in mine})
                 return
             now = replace(now, problems=self._problems(key, fetched))
             self._define(key, now, fetched)
+            self._tell_invalid(commit, fetched.broken)
         parts.roster.note(key, now)
         self._follow(key, commit)
+
+    def _tell_invalid(self, commit: Commit, broken: Mapping[str, tuple[Problem, ...]]) -> None:
+        """A commit that defines an environment wrongly gets its final status as well."""
+        now = self._parts.clock.now()
+        for name, problems in broken.items():
+            run = Run(
+                id=uuid.uuid4().hex[:12], environment=name, commit=commit, trigger=Trigger.COMMIT,
+                verdict=Verdict.INVALID, problems=problems, started_at=now, ended_at=now,
+            )  # fmt: skip
+            self._parts.report(run)
 
     def _problems(self, key: Watched, fetched: Fetched) -> tuple[Problem, ...]:
         refused = tuple(
@@ -152,7 +170,7 @@ class Checker:
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         wait = BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after)
         parts.delay(key, wait)
-        problems = (*_of_file(seen.problems), problem_of(error, "check"))
+        problems = (*_of_file(seen.problems), Problem.of(error, "check"))
         parts.roster.note(key, replace(seen, failures=failures, checked_at=parts.clock.now(), problems=problems))
         if failures == 1 or str(error) != str(seen.problems[-1] if seen.problems else ""):
             parts.log.warning(str(error), repository=seen.source.name, reason=error.reason.value, next_in=round(wait))
@@ -161,16 +179,3 @@ class Checker:
 def _of_file(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Problems of the environments file, without those of asking for it."""
     return tuple(problem for problem in problems if problem.stage != "check")
-
-
-def problem_of(error: GitopsdError, stage: str) -> Problem:
-    """An error as a problem of a stage."""
-    return Problem(
-        stage=stage,
-        reason=error.reason,
-        message=error.message,
-        position=error.position,
-        hint=error.hint,
-        retry_after=error.retry_after if isinstance(error, TransientError) else None,
-        stack=error.stack,
-    )

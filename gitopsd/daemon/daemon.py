@@ -33,7 +33,7 @@ from gitopsd.model.run import Run
 from gitopsd.report import Start, announce, deliver, report
 from gitopsd.web.commands import Answer, Request
 
-OUTBOX_INTERVAL = 5.0
+OUTBOX_INTERVAL = 1.0
 """Seconds after which the outbox is looked at even if nothing was put into it."""
 
 
@@ -100,6 +100,7 @@ class Daemon:
             drift=self._watch_drift,
             watch=self._watch,
             unwatch=self._schedule.unwatch,
+            report=self._report,
             log=self._log,
         )
 

@@ -78,7 +78,7 @@ class Offline:
             arguments = read_arguments(environment, commit, git, evaluator)
             return self._evaluated(environment, arguments, git, evaluator).problems
         except GitopsdError as error:
-            return (problem_of(error, environment.name),)
+            return (Problem.of(error, environment.name),)
 
     def _evaluated(
         self, environment: Environment, arguments: Arguments, git: FolderGit, evaluator: Evaluator
@@ -166,11 +166,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")
     return found
-
-
-def problem_of(error: GitopsdError, stage: str) -> Problem:
-    """An error as a problem of an environment."""
-    return Problem(
-        stage=stage, reason=error.reason, message=error.message, position=error.position, hint=error.hint,
-        stack=error.stack,
-    )  # fmt: skip

@@ -14,7 +14,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from gitopsd.daemon.checks import problem_of
 from gitopsd.daemon.client import SOCKET, address_of
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model import codec
@@ -83,7 +82,7 @@ class Server:
             for answer in answers:
                 _send(connection, answer)
         except GitopsdError as error:
-            _send(connection, Failure(kind=type(error).__name__, problem=problem_of(error, "command")))
+            _send(connection, Failure(kind=type(error).__name__, problem=Problem.of(error, "command")))
         except OSError:
             raise
         except Exception:
