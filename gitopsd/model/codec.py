@@ -10,12 +10,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 _CLASSES: dict[str, type] = {}
+_PLAIN = frozenset((type(None), bool, int, float, str))
+_Field = tuple[str, bool, Any]
+_FIELDS: dict[type, tuple[_Field, ...]] = {}
+"""Of each dataclass that was met: names of fields, whether they take part in equality, and their defaults."""
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def register(module: Any) -> None:
@@ -32,33 +37,45 @@ def register(module: Any) -> None:
 def encode(value: object, *, whole: bool = True) -> Any:
     """A value of the model as plain JSON data; unless ``whole``, without the fields that take no part in equality
     (``field(compare=False)``). Raises TypeError for what the model does not know."""
+    return _encode(value, whole)
+
+
+def _encode(value: object, whole: bool) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return [_encode(item, whole) for item in cast("tuple[object, ...]", value)]
+    if (fields := _FIELDS.get(kind)) is not None:
+        return _encode_dataclass(value, whole, fields)
+    return _encode_other(value, whole)
+
+
+def _encode_other(value: object, whole: bool) -> Any:
+    if isinstance(value, Mapping):
+        return {("$" + key if key.startswith("$") else key): _encode(item, whole) for key, item in value.items()}
     if isinstance(value, Enum):
         return {"$": type(value).__name__, "value": value.value}
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (tuple, list)):
-        return [encode(item, whole=whole) for item in value]
-    if isinstance(value, Mapping):
-        return {("$" + key if key.startswith("$") else key): encode(item, whole=whole) for key, item in value.items()}
+        return [_encode(item, whole) for item in value]
     if isinstance(value, datetime):
         return {"$": "time", "value": value.isoformat()}
     if dataclasses.is_dataclass(value) and type(value).__name__ in _CLASSES:
-        return _encode_dataclass(value, whole)
+        fields = tuple((field.name, field.compare, field.default) for field in dataclasses.fields(value))
+        return _encode_dataclass(value, whole, _FIELDS.setdefault(type(value), fields))
     raise TypeError(f"not part of the model: {type(value).__name__}")
 
 
-def _encode_dataclass(value: Any, whole: bool) -> dict[str, Any]:
+def _encode_dataclass(value: Any, whole: bool, fields: tuple[_Field, ...]) -> dict[str, Any]:
     data: dict[str, Any] = {"$": type(value).__name__}
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
-        told = whole or field.compare
-        if told and (field.default is dataclasses.MISSING or not _same(item, field.default)):
-            data[field.name] = encode(item, whole=whole)
+    for name, compared, default in fields:
+        if whole or compared:
+            item = getattr(value, name)
+            if item is not default and (type(item) is not type(default) or item != default):
+                data[name] = _encode(item, whole)
     return data
-
-
-def _same(item: object, default: object) -> bool:
-    return type(item) is type(default) and item == default
 
 
 def decode(data: Any) -> Any:
@@ -68,13 +85,21 @@ def decode(data: Any) -> Any:
     """
     from gitopsd.model.values import Frozen
 
-    if isinstance(data, list):
-        return tuple(decode(item) for item in data)
-    if not isinstance(data, dict):
-        return data
-    name = data.get("$")
-    if name is None:
-        return Frozen({(key[1:] if key.startswith("$") else key): decode(item) for key, item in data.items()})
+    def decoded(data: Any) -> Any:
+        kind = type(data)
+        if kind is list:
+            return tuple([decoded(item) for item in data])
+        if kind is not dict:
+            return data
+        name = data.get("$")
+        if name is not None:
+            return _decode_named(name, data, decoded)
+        return Frozen({(key[1:] if key[:1] == "$" else key): decoded(item) for key, item in data.items()})
+
+    return decoded(data)
+
+
+def _decode_named(name: Any, data: dict[str, Any], decoded: Callable[[Any], Any]) -> Any:
     if name == "time":
         return datetime.fromisoformat(data["value"])
     found = _CLASSES.get(name)
@@ -83,14 +108,14 @@ def decode(data: Any) -> Any:
     if issubclass(found, Enum):
         return found(data["value"])
     try:
-        return found(**{key: decode(item) for key, item in data.items() if key != "$"})
+        return found(**{key: decoded(item) for key, item in data.items() if key != "$"})
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
 def canonical(value: object) -> str:
     """The one text of what a value is equal by: keys sorted, no blanks."""
-    return json.dumps(encode(value, whole=False), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(_encode(value, False))
 
 
 def dumps(value: object) -> str:
@@ -110,4 +135,8 @@ def digest(value: object) -> str:
 
 def same(one: object, other: object) -> bool:
     """Whether two values have the same canonical text; unlike ``==`` it tells ``1`` from ``True`` and ``1.0``."""
-    return one is other or canonical(one) == canonical(other)
+    if one is other:
+        return True
+    if type(one) is str and type(other) is str:
+        return one == other
+    return canonical(one) == canonical(other)

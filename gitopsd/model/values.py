@@ -40,6 +40,8 @@ class Frozen(Mapping[str, V_co], Generic[V_co]):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
+        if type(other) is Frozen:
+            return self._items == other._items
         return self._items == dict(other) if isinstance(other, Mapping) else NotImplemented
 
     def __repr__(self) -> str:
@@ -114,11 +116,16 @@ def thaw(value: Json) -> object:
     return value
 
 
+_LEAVES = frozenset((type(None), bool, int, float, str))
+
+
 def refs_in(value: object) -> Iterator[Ref]:
     """Every reference inside a value, an op or any dataclass of the model, in order, duplicates included."""
     stack = [value]
     while stack:
         item = stack.pop()
+        if type(item) in _LEAVES:
+            continue
         if isinstance(item, (StepResult, Address, Secret)):
             yield item
         elif isinstance(item, Mapping):
