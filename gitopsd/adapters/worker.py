@@ -9,13 +9,16 @@ is UserError EVALUATION_LIMIT, which says which limit it was.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,7 @@ codec.register(ports)
 _BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from gitopsd.daemon.evaluator import main; main()"
 _MIB = 1024 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
+_KEPT_DOCUMENTS = 512 * 1024
 _OUT_OF_MEMORY = (b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate")
 
 
@@ -63,6 +67,7 @@ class WorkerEvaluator:
 
     def __init__(self, settings: WorkerSettings | None = None) -> None:
         self._settings = settings or WorkerSettings()
+        self._documents = _Documents()
 
     def evaluate(self, request: EvaluationRequest) -> Evaluation:
         """The package's plan, or its problems, or what it still needs."""
@@ -84,15 +89,48 @@ class WorkerEvaluator:
         return tuple(freeze(item) for item in answer)
 
     def load_yaml(self, text: bytes, origin: str) -> YamlDocument:
-        """A YAML (or JSON) text as data, with the line and column of each value. UserError CONFIG_INVALID, with the
-        position, for what is no YAML."""
+        """A YAML (or JSON) text as data, with the line and column of each value; a text that was read lately needs
+        no worker. UserError CONFIG_INVALID, with the position, for what is no YAML."""
+        key = hashlib.sha256(text).digest()
+        kept = self._documents.get(key)
+        if kept is not None:
+            return kept
         payload = {"text": base64.b64encode(text).decode(), "origin": origin}
         answer = _call("load_yaml", payload, self._settings.small, origin)
-        return YamlDocument(
+        document = YamlDocument(
             data=freeze(answer["data"]),
             marks=Frozen({path: (line, column) for path, (line, column) in answer["marks"].items()}),
             duplicates=tuple(answer["duplicates"]),
         )
+        self._documents.keep(key, document, size=len(json.dumps(answer)))
+        return document
+
+
+class _Documents:
+    """Documents by the digest of their text, which is all that they are made of; those unused for longest go when
+    all are more than 512 KiB of JSON (aliases let a document be far larger than its text). A text that is no YAML is
+    read again, as its error names where it stands."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, tuple[YamlDocument, int]] = OrderedDict()
+        self._left = _KEPT_DOCUMENTS
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> YamlDocument | None:
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: bytes, document: YamlDocument, *, size: int) -> None:
+        with self._lock:
+            if key in self._kept or size > _KEPT_DOCUMENTS:
+                return
+            self._kept[key] = (document, size)
+            self._left -= size
+            while self._left < 0:
+                self._left += self._kept.popitem(last=False)[1][1]
 
 
 def _call(call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:

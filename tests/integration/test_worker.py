@@ -247,6 +247,27 @@ def test_yaml_is_data_with_marks_and_duplicates() -> None:
     assert found.duplicates == ("a",)
 
 
+def test_a_text_that_was_read_lately_needs_no_worker() -> None:
+    workers = WorkerEvaluator()
+    found = workers.load_yaml(b"level: info\n", "a.yaml")
+    assert workers.load_yaml(b"level: info\n", "b.yaml") is found
+    assert workers.load_yaml(b"level: debug\n", "a.yaml").data == Frozen({"level": "debug"})
+    assert refusal(lambda: workers.load_yaml(b"a: [", "a.yaml")).position == "a.yaml:2:1"
+    assert refusal(lambda: workers.load_yaml(b"a: [", "b.yaml")).position == "b.yaml:2:1"
+
+
+def test_documents_are_kept_within_a_bound() -> None:
+    workers = WorkerEvaluator()
+    small = workers.load_yaml(b"a: 1\n", "small.yaml")
+    texts = [f"text: {letter * 300_000}\n".encode() for letter in "xy"]
+    first, second = (workers.load_yaml(text, "large.yaml") for text in texts)
+    assert workers.load_yaml(texts[1], "large.yaml") is second
+    assert workers.load_yaml(texts[0], "large.yaml") is not first
+    assert workers.load_yaml(b"a: 1\n", "small.yaml") is not small
+    unfolded = b"a: &a " + b"x" * 60_000 + b"\nb: [" + b"*a, " * 20 + b"*a]\n"
+    assert workers.load_yaml(unfolded, "huge.yaml") is not workers.load_yaml(unfolded, "huge.yaml")
+
+
 def test_an_evaluation_imports_nothing_heavy_that_it_does_not_use(tmp_path: Path) -> None:
     asked = request(tmp_path / "mirror.git", {"main.star": run("return 1")})
     payload = json.dumps({"request": codec.encode(asked), "cache": ""})
