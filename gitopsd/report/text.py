@@ -1,7 +1,8 @@
 """Diff, Plan and Run -> text for a terminal, read like Terraform's, and data for ``--output json``. Pure.
 
 Every change begins with a sign: ``+`` added, ``~`` changed in place, ``-/+`` replaced, ``>`` run, ``?`` known after
-apply, ``-`` removed. The text is plain and free of control characters, so a terminal may colour lines by their sign.
+apply, ``-`` removed; ``@`` tells of a dependency at another commit. The text is plain and free of control characters,
+so a terminal may colour lines by their sign.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from gitopsd.kit.text import count_text, duration_text, one_line, shorten, strip_controls
 from gitopsd.model.diff import Action, Change, Diff, FieldChange, Why
 from gitopsd.model.ops import kind_of, method_of
+from gitopsd.model.package import Move
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.run import Applied, Done, Outcome, Run
 from gitopsd.report import tally
@@ -47,7 +49,8 @@ def diff_text(diff: Diff) -> str:
         end = "will be mended" if drift.healed else "is left as it is"
         detail = one_line(drift.detail, limit=200) or tally.why_text(drift.why)
         lines.append(f"  ! {one_line(drift.service)}: {detail}; {end}")
-    if diff.drift:
+    lines.extend(f"  @ {move_text(move)}" for move in diff.moved)
+    if diff.drift or diff.moved:
         lines.append("")
     if diff.empty:
         kept = tally.planned(diff).get("unchanged", 0)
@@ -137,6 +140,11 @@ def _text_difference(before: str, after: str) -> Iterator[str]:
         yield f"          … and {count_text(len(lines) - LINES, 'more line')}"
 
 
+def move_text(move: Move) -> str:
+    """A dependency that moved, on one line; commits are shortened as Git does."""
+    return one_line(f"{move.source} moved: {move.before[:7]} → {move.after[:7]}", limit=400)
+
+
 def diff_data(diff: Diff) -> dict[str, Any]:
     """A diff as JSON data: ``changes`` (kept ones too), ``drift``, ``counts``, ``empty`` and the plan's digest."""
     return {
@@ -149,6 +157,7 @@ def diff_data(diff: Diff) -> dict[str, Any]:
             {"service": item.service, "why": item.why.value, "detail": item.detail, "healed": item.healed}
             for item in diff.drift
         ],
+        "moved": [{"source": item.source, "before": item.before, "after": item.after} for item in diff.moved],
     }
 
 
@@ -223,10 +232,13 @@ def _instruction_data(item: Instruction) -> dict[str, Any]:
 def run_text(run: Run) -> str:
     """How a run went: its line, each step that did something with its time, what was printed, what went wrong."""
     report = render(run)
-    lines = [f"{run.environment} {run.commit.short} {run.verdict.value}: {report.line}"]
+    verdict = run.verdict.value.replace("-", " ")
+    told = report.line if report.line.startswith(verdict) else f"{verdict}: {report.line}"
+    lines = [f"{run.environment} {run.commit.short} {told}"]
     for title, applied in (("", run.applied), ("the way back:", run.rollback)):
         if applied is not None:
             lines.extend([f"  {title}"] if title else [])
+            lines.extend(f"    @ {move_text(move)}" for move in applied.diff.moved)
             lines.extend(_steps(applied))
     lines.extend(f"  problem: {one_line(str(problem), limit=1000)}" for problem in run.problems)
     return "\n".join(strip_controls(line) for line in lines) + "\n"
@@ -270,6 +282,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "started_at": run.started_at.isoformat() if run.started_at else None,
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
         "counts": tally.done(run.applied) if run.applied else {},
+        "moved": diff_data(run.applied.diff)["moved"] if run.applied else [],
         "outcomes": [_outcome_data(item) for item in run.applied.outcomes] if run.applied else [],
         "rollback": [_outcome_data(item) for item in run.rollback.outcomes] if run.rollback else [],
         "problems": [

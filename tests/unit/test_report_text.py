@@ -241,6 +241,7 @@ def test_a_diff_is_data_too() -> None:
             }
         ],
         "drift": [{"service": "web", "why": "missing", "detail": "x", "healed": True}],
+        "moved": [{"source": "github.com/acme/lib@main", "before": "a" * 40, "after": "b" * 40}],
     }  # fmt: skip
 
 
@@ -306,7 +307,7 @@ def test_a_run_is_shown_step_by_step() -> None:
               verdict=Verdict.ROLLED_BACK, restored="1a2b3c4d", applied=Applied(diff=diff, outcomes=ends),
               rollback=undone)  # fmt: skip
     shows(run_text(run), """
-    dev 9f8e7d6 rolled-back: rolled back to 1a2b3c4: web never became ready
+    dev 9f8e7d6 rolled back to 1a2b3c4: web never became ready
           | hi
           | there
         + artifact/config  0.5 s
