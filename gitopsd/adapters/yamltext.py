@@ -180,10 +180,17 @@ def plain_scalar(text: str) -> Any:
         return text
     digits = text.replace("_", "")
     if _INTEGER.fullmatch(digits):
-        sign, body = (-1 if digits[0] == "-" else 1), digits.lstrip("+-")
-        octal = len(body) > 1 and body[0] == "0" and body[1] in "01234567"
-        return sign * (int(body, 8) if octal else int(body, 0))
+        return _integer(digits, text)
     return float(digits) if _FLOAT.fullmatch(digits) else text
+
+
+def _integer(digits: str, text: str) -> int | str:
+    """An integer; one in another base than ten that does not fit into 64 bits is the text that stands there, as in
+    yaml.v2. So an address or a key, which people write as ``0x...`` without quotes, stays what it is."""
+    sign, body = (-1 if digits[0] == "-" else 1), digits.lstrip("+-")
+    octal = len(body) > 1 and body[0] == "0" and body[1] in "01234567"
+    found = sign * (int(body, 8) if octal else int(body, 0))
+    return found if body[0] != "0" or -(2**63) <= found < 2**64 else text
 
 
 def _mark(node: Node) -> tuple[int, int]:
