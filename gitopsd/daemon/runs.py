@@ -6,10 +6,12 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from gitopsd import pipeline
 from gitopsd.daemon.progress import Progress
+from gitopsd.daemon.quiet import Quiet
 from gitopsd.daemon.roster import Roster
 from gitopsd.daemon.work import Asked, Work, takes_place
 from gitopsd.errors import PASSING, GitopsdError, Reason, TransientError
@@ -48,6 +50,7 @@ class Runner:
     def __init__(self, parts: RunParts) -> None:
         self._parts = parts
         self._failures: dict[str, int] = {}
+        self._quiet = Quiet(parts.world)
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -75,6 +78,8 @@ class Runner:
             self._parts.progress.forget(name)
 
     def _do(self, name: str, work: Work) -> Run | None:
+        if work.asked is not Asked.DRIFT:
+            self._quiet.forget(name)
         if work.asked is Asked.DESTROY:
             self._destroy(name, work)
             return None
@@ -83,7 +88,11 @@ class Runner:
             return None
         environment = self._effective(work.environment)
         if work.asked is Asked.DRIFT or (work.asked is Asked.START and self._settled(work)):
-            run = pipeline.check_drift(environment, self._parts.world, preempt=self._preempt(name, work))
+            check = partial(pipeline.check_drift, environment, self._parts.world, preempt=self._preempt(name, work))
+            found = self._quiet.check(environment, check)
+            if found is None:
+                return None
+            run = found
         elif work.asked is Asked.ROLLBACK:
             run = pipeline.roll_back(environment, self._parts.world, preempt=self._preempt(name, work))
         else:
