@@ -5,16 +5,30 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 from gitopsd.errors import GitopsdError, Reason, UserError
+from gitopsd.kit.redact import Redactor
 from gitopsd.kit.text import suggestion
-from gitopsd.ports import Backend
+from gitopsd.ports import Backend, Secrets
 from gitopsd.web.commands import LogLine, LogsRequest, Told
 
 HEARTBEAT = 1.0
 LONGEST_LINE = 16 * 1024
 MOST_WAITING = 1000
 """Lines that wait for a slow reader; a service is read no further meanwhile."""
+
+
+def masked(answers: Iterator[LogLine | Told], secrets: Secrets, environment: str) -> Iterator[LogLine | Told]:
+    """Lines without the values of the environment's secrets, which its services know and may print."""
+    values = []
+    for name in secrets.names(environment):
+        with suppress(UserError):
+            values.append(secrets.reveal(environment, name))
+    redactor = Redactor(values, addresses=False)
+    for answer in answers:
+        yield replace(answer, text=redactor.text(answer.text))
 
 
 def service_logs(backend: Backend, enclave: str, request: LogsRequest) -> Iterator[LogLine | Told]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -31,17 +31,18 @@ def redact_urls(text: str) -> str:
 class Redactor:
     """Masks known secret values, in the spellings that they take in URLs and JSON, and credentials in URLs.
 
-    Longer values first, so that a secret inside another one leaves no rest.
+    Longer values first, so that a secret inside another one leaves no rest. Without ``addresses``, URLs stay whole.
     """
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
+    def __init__(self, values: Iterable[str] = (), *, addresses: bool = True) -> None:
+        self._addresses = addresses
         forms = {form for value in values for form in spellings(value)}
         ordered = sorted(forms, key=len, reverse=True)
         self._values = re.compile("|".join(re.escape(item) for item in ordered)) if ordered else None
 
     def text(self, text: str) -> str:
         """The text with every known value masked."""
-        masked = redact_urls(text)
+        masked = redact_urls(text) if self._addresses else text
         return self._values.sub(MASK, masked) if self._values else masked
 
     def data(self, value: object) -> object:
@@ -69,27 +70,39 @@ def mask_cut(text: str, forms: Iterable[str], mask: str) -> str:
     return text
 
 
-def spellings(value: str) -> set[str]:
-    """The forms that a value takes in URLs, JSON, messages and Base64, and each of its lines that is long enough to
-    be no word; forms shorter than :data:`SHORTEST` are left out."""
-    plain = value.strip()
-    quoted = {form(text) for text in (value, plain) for form in (_quoted, _quoted_form, _escaped, _encoded)}
-    forms = {value, plain, " ".join(plain.split()), repr(value)[1:-1], *quoted}
-    forms |= {line.strip() for line in value.splitlines() if len(line.strip()) >= SHORTEST_LINE}
-    return {form for form in forms if len(form) >= SHORTEST}
+def spellings(value: str) -> dict[str, str]:
+    """The spellings of a value in URLs, JSON, messages and Base64, and each of its lines that is long enough to be no
+    word, with the form that :func:`spelled` knows each by. Those shorter than :data:`SHORTEST` are left out."""
+    forms = {value: ""}
+    for form, spell in _FORMS.items():
+        forms.setdefault(spell(value), form)
+        forms.setdefault(spell(value.strip()), f"strip {form}")
+    for number, line in enumerate(value.splitlines()):
+        if len(line) >= SHORTEST_LINE:
+            forms.setdefault(line, f"line {number}")
+    return {spelling: form for spelling, form in forms.items() if len(spelling) >= SHORTEST}
 
 
-def _quoted(text: str) -> str:
-    return quote(text, safe="", errors="surrogatepass")
-
-
-def _quoted_form(text: str) -> str:
-    return quote_plus(text, errors="surrogatepass")
-
-
-def _escaped(text: str) -> str:
-    return json.dumps(text)[1:-1]
+def spelled(value: str, form: str) -> str:
+    """A value in one of the forms of :func:`spellings`. KeyError or IndexError for a form that it does not have."""
+    kind, _, rest = form.partition(" ")
+    if kind == "line":
+        return value.splitlines()[int(rest)]
+    return _FORMS[rest](value.strip()) if kind == "strip" else _FORMS[form](value)
 
 
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "": lambda text: text,
+    "json": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "ascii": lambda text: json.dumps(text)[1:-1],
+    "repr": lambda text: repr(text)[1:-1],
+    "url": lambda text: quote(text, safe="", errors="surrogatepass"),
+    "form": lambda text: quote_plus(text, errors="surrogatepass"),
+    "base64": _encoded,
+    "words": lambda text: " ".join(text.split()),
+    "lines": lambda text: " | ".join(line for line in text.splitlines() if line.strip()),
+}

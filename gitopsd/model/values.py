@@ -77,9 +77,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A secret that the operator bound to the environment, by name."""
+    """A secret that the operator bound to the environment, by name. ``form`` is how it is spelled where a result holds
+    it, such as ``json`` with its quotes escaped; empty: as it is."""
 
     name: str
+    form: str = ""
 
 
 Ref = StepResult | Address | Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitopsd.kit.backoff import Backoff
-from gitopsd.kit.redact import MASK, Redactor, redact_urls
+from gitopsd.kit.redact import MASK, Redactor, mask_cut, redact_urls, spelled, spellings
 from gitopsd.kit.text import duration_text, escape_markup, one_line, strip_controls, suggestion
 from gitopsd.kit.units import parse_size
 
@@ -76,3 +76,17 @@ def test_waits_grow_to_their_limit_and_keep_what_was_asked_for() -> None:
     assert [backoff.wait(n) for n in (1, 2, 3, 4, 5, 5000)] == [1, 2, 4, 8, 8, 8]
     assert backoff.wait(1, retry_after=60) == 60
     assert Backoff(spread=0.5).wait(1, chance=0.0) == 0.5
+
+
+def test_a_secret_is_found_in_every_form_and_can_be_spelled_again() -> None:
+    value = 'pa"ss w\u00f6rd/1\nsecond line of it\n'
+    forms = spellings(value)
+    assert {"", "json", "ascii", "url", "form", "base64", "line 1", "strip json"} <= set(forms.values())
+    for text, form in forms.items():
+        assert spelled(value, form) == text
+
+
+def test_the_beginning_of_a_secret_that_was_cut_off_is_masked() -> None:
+    assert mask_cut('string ("hunter2-lo...) cannot', ("hunter2-long",), MASK) == f'string ("{MASK}...) cannot'
+    assert mask_cut("ends with hunter2", ("hunter2-long",), MASK) == f"ends with {MASK}"
+    assert mask_cut("the hunt… goes on", ("hunter2-long",), MASK) == "the hunt… goes on"
