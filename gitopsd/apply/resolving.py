@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gitopsd.apply.site import Site
+from gitopsd.apply.site import Site, masked
 from gitopsd.compare.inputs import AddressOf, CommitOf, ContentOf, Origin, Reading, ResultOf, SecretOf, SerialOf
 from gitopsd.errors import Reason, StepError
+from gitopsd.kit.redact import spelled, spellings
 from gitopsd.model.ops import Op
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Step
@@ -89,8 +90,8 @@ class Known:
                     return service
                 case Address(service=service):
                     return self._result(lives.get(service, f"service/{service}"), "ip_address")
-                case Secret(name=name):
-                    return self.site.secrets.reveal(self.site.environment.name, name)
+                case Secret(name=name, form=form):
+                    return _spelled(self.site.secrets.reveal(self.site.environment.name, name), form)
 
         return map_refs(op, value)
 
@@ -103,29 +104,45 @@ class Known:
         return self.site.secret_values()
 
 
+def _spelled(value: str, form: str) -> str:
+    """A secret as a recorded result spelled it."""
+    try:
+        return spelled(value, form)
+    except (KeyError, ValueError, IndexError):
+        message = f"a recorded result holds a secret in the form {form!r}, which its value of today does not have"
+        raise StepError(Reason.RESULT_LOST, message, hint="run the step again by changing its text") from None
+
+
 def conceal(value: Json, secrets: Mapping[str, str]) -> Value:
-    """A result in which every text that a secret stands in refers to the secret instead."""
+    """A result in which every text that a secret stands in refers to the secret instead. A key of a mapping cannot
+    refer to anything: it gets the secret's name."""
     if isinstance(value, str):
         return _conceal_text(value, secrets)
     if isinstance(value, tuple):
         return tuple(conceal(item, secrets) for item in value)
     if isinstance(value, Frozen):
-        return Frozen({key: conceal(item, secrets) for key, item in value.items()})
+        return Frozen({masked(key, secrets): conceal(item, secrets) for key, item in value.items()})
     return value
 
 
 def _conceal_text(text: str, secrets: Mapping[str, str]) -> Value:
     parts: list[str | Ref] = [text]
-    for name, value in sorted(secrets.items(), key=lambda item: -len(item[1])):
+    forms = [
+        (spelling, Secret(name=name, form=form))
+        for name, value in secrets.items()
+        for spelling, form in spellings(value).items()
+        if spelling in text
+    ]
+    for spelling, secret in sorted(forms, key=lambda item: -len(item[0])):
         split: list[str | Ref] = []
         for part in parts:
             if not isinstance(part, str):
                 split.append(part)
                 continue
-            pieces = part.split(value)
+            pieces = part.split(spelling)
             for index, piece in enumerate(pieces):
                 if index:
-                    split.append(Secret(name=name))
+                    split.append(secret)
                 if piece or len(pieces) == 1:
                     split.append(piece)
         parts = split
