@@ -157,7 +157,7 @@ class Execution:
         if isinstance(settled.instruction.op, AddService):
             step = converge(settled, known, inputs, self.patience)
         elif isinstance(settled.instruction.op, (StartService, StopService, RemoveService)):
-            step = move(settled, known, self.patience)
+            step = move(settled, known, inputs, self.patience)
         else:
             step, text = perform(settled.instruction, known, inputs, self.recorded, self.patience)
         self.site.record.finish(self.site.enclave, step)

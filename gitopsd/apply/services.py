@@ -16,7 +16,7 @@ from gitopsd.model.environment import PrunePolicy
 from gitopsd.model.ops import AddService, RemoveService, StartService, StopService
 from gitopsd.model.parts import Persistent
 from gitopsd.model.plan import Plan
-from gitopsd.model.record import LiveService, State, Step, StepOutput
+from gitopsd.model.record import Intent, LiveService, State, Step, StepOutput
 from gitopsd.model.values import Frozen, Value
 from gitopsd.ports import Workload
 
@@ -29,13 +29,16 @@ CRASHES = 3
 def converge(change: Change, known: Known, inputs: Frozen[Value], patience: Patience) -> Step:
     """Starts or updates the service of a change and waits until it is ready; the finished step.
 
-    A service that is new is recorded as begun before anything exists, so that the record is a superset of what does.
+    A service that is new is recorded as begun before anything exists, so that the record is a superset of what does;
+    for one that is changed an intent says so, since what it is left as half-way is nobody's drift.
     Raises StepError SERVICE_NOT_READY, SERVICE_CRASHED or TIMED_OUT.
     """
     item = change.instruction
     site, op = known.site, cast("AddService", known.op_of(item))
     if change.before is None:
         site.record.finish(site.enclave, Step(instruction=item))
+    elif change.before.serial:
+        site.record.begin(site.enclave, Intent(id=change.id, key="", when=site.clock.now()))
     address = site.backend.reserve(site.enclave, op.name)
     incarnation = _incarnation(change, known, op)
     restart = change.action in (Action.CREATE, Action.REPLACE) or change.why is Why.UNHEALTHY
@@ -108,7 +111,7 @@ def last_lines(known: Known, service: str, count: int = 5) -> str:
     return "; its last lines: " + " | ".join(lines) if lines else ""
 
 
-def move(change: Change, known: Known, patience: Patience) -> Step:
+def move(change: Change, known: Known, inputs: Frozen[Value], patience: Patience) -> Step:
     """``start_service``, ``stop_service`` and ``remove_service`` of a life."""
     site, item = known.site, change.instruction
     op = item.op
@@ -121,7 +124,7 @@ def move(change: Change, known: Known, patience: Patience) -> Step:
             live = _set_running(known, life, running=True)
             target = known.steps[life].instruction
             await_ready(known, cast("AddService", known.op_of(target)), patience, live)
-    return Step(instruction=item, serial=uuid.uuid4().hex, when=site.clock.now())
+    return Step(instruction=item, inputs=inputs, serial=uuid.uuid4().hex, when=site.clock.now())
 
 
 def _set_running(known: Known, life: str, *, running: bool) -> LiveService:

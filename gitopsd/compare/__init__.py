@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gitopsd.compare.align import align, candidates
-from gitopsd.compare.comparison import Comparison, Facts, choose, incarnation_of_volumes
+from gitopsd.compare.comparison import Comparison, choose
 from gitopsd.compare.inputs import Reading, is_told, read
 from gitopsd.compare.judge import Sight, Verdict, judge_inputs
 from gitopsd.compare.lives import End, Life, lives_of
 from gitopsd.compare.prune import order_needs, pruned
+from gitopsd.compare.seeing import Facts, incarnation_of_volumes
 from gitopsd.model.diff import Action, Change, Diff, Why
 from gitopsd.model.environment import Policy
 from gitopsd.model.ops import AddService, Kind, SetService, kind_of

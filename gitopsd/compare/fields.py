@@ -19,6 +19,8 @@ def op_fields(before: Op, after: Op) -> tuple[FieldChange, ...]:
     """The fields in which two ops differ, with dotted paths; the wrapper ``spec`` of a service is left out."""
     if type(before) is not type(after):
         return (FieldChange(path="op", before=type(before).__name__, after=type(after).__name__),)
+    if same(before, after):
+        return ()
     found = _walk("", spec_of(before), spec_of(after))
     return tuple(
         FieldChange(path=path.removeprefix("spec."), before=_shown(old), after=_shown(new)) for path, old, new in found

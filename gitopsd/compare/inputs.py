@@ -7,13 +7,14 @@ The names are what the record keeps and what people see in a diff:
 ``service/web.address``   the address of a service
 ``secret:NAME``           a keyed digest of a secret
 ``artifact/genesis``      the content digest of an artifact
-``ran:exec/web@0``        the serial of another step's execution (captures and checks)
+``ran:exec/web@0``        the serial of another step's execution (captures, checks, ``start``, ``stop``, ``remove``)
 ``commit``                the commit (``force_update``, steps with the policy ``always``)
 ========================  =====================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -23,13 +24,16 @@ from gitopsd.model.ops import (
     Kind,
     Op,
     Print,
+    RemoveService,
+    StartService,
+    StopService,
     artifacts_made_by,
     artifacts_used_by,
     kind_of,
     life_of,
 )
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.values import Address, Frozen, Secret, StepResult, refs_in
+from gitopsd.model.values import Address, Frozen, Secret, StepResult, Value, refs_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def read(plan: Plan, policy: Policy) -> Reading:
     maker_by_artifact: dict[str, str] = {}
     life_by_service: dict[str, str] = {}
     acted: dict[str, list[str]] = {}
+    moved: dict[str, list[str]] = {}
     for item in plan.instructions:
         if isinstance(item.op, AddService):
             life_by_service[item.op.name] = item.id
@@ -96,13 +101,15 @@ def read(plan: Plan, policy: Policy) -> Reading:
         lives[item.id] = Frozen(life_by_service)
         found = _references(item.op, life_by_service)
         found |= {f"artifact/{name}": ContentOf(step=maker, artifact=name) for name, maker in used.items()}
-        found |= _executions(item, acted)
+        found |= _executions(item, acted, moved)
         if _each_commit(item, policy):
             found["commit"] = CommitOf()
         origins[item.id] = Frozen(found)
         maker_by_artifact |= dict.fromkeys(artifacts_made_by(item.op), item.id)
         if (life := life_of(item.op)) and kind_of(item.op) is Kind.ONE_SHOT:
             acted.setdefault(life, []).append(item.id)
+        if isinstance(item.op, (StartService, StopService, RemoveService)):
+            moved[item.op.life] = [item.id]
     return Reading(origins=Frozen(origins), makers=Frozen(makers), lives=Frozen(lives))
 
 
@@ -133,10 +140,12 @@ def _references(op: Op, life_by_service: dict[str, str]) -> dict[str, Origin]:
     return found
 
 
-def _executions(item: Instruction, acted: dict[str, list[str]]) -> dict[str, Origin]:
-    """Executions that make a capture or a check be done again."""
+def _executions(item: Instruction, acted: dict[str, list[str]], moved: dict[str, list[str]]) -> dict[str, Origin]:
+    """Executions that make a capture, a check, or a start, stop or removal of a service be done again."""
     kind = kind_of(item.op)
-    if kind is Kind.CAPTURE:
+    if isinstance(item.op, (StartService, StopService, RemoveService)):
+        ids = [item.op.life, *moved.get(item.op.life, [])]
+    elif kind is Kind.CAPTURE:
         life = life_of(item.op) or ""
         ids = [life, *acted.get(life, []), *(ref.step for ref in refs_in(item.op) if isinstance(ref, StepResult))]
     elif kind is Kind.CHECK:
@@ -158,6 +167,16 @@ def step_policy(step: str, policy: Policy) -> StepPolicy:
         if fnmatchcase(step, rule.glob):
             return rule.policy
     return StepPolicy.PER_INCARNATION
+
+
+def secrets_in(value: Value) -> tuple[str, ...]:
+    """Names of the secrets that stand in a result."""
+    return tuple(dict.fromkeys(ref.name for ref in refs_in(value) if isinstance(ref, Secret)))
+
+
+def bound(value: Value, digests: Mapping[str, str | None]) -> Value:
+    """A result as an input: with the keyed digests of the secrets in it, so that a rotated one makes it another."""
+    return Frozen({"value": value, "secrets": Frozen(digests)}) if digests else value
 
 
 def is_told(op: Op) -> bool:

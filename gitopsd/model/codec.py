@@ -137,6 +137,29 @@ def same(one: object, other: object) -> bool:
     """Whether two values have the same canonical text; unlike ``==`` it tells ``1`` from ``True`` and ``1.0``."""
     if one is other:
         return True
-    if type(one) is str and type(other) is str:
-        return one == other
-    return canonical(one) == canonical(other)
+    if isinstance(one, (tuple, list)):
+        return isinstance(other, (tuple, list)) and len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, Mapping):
+        return (
+            isinstance(other, Mapping)
+            and one.keys() == other.keys()
+            and all(same(item, other[key]) for key, item in one.items())
+        )
+    if type(one) is not type(other):
+        return False
+    names = _TOLD.get(type(one)) or _told(one)
+    if names:
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    return repr(one) == repr(other) if isinstance(one, float) else one == other
+
+
+_TOLD: dict[type, tuple[str, ...]] = {}
+
+
+def _told(value: object) -> tuple[str, ...]:
+    """Names of the fields that take part in the equality of a dataclass; none for any other value."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return ()
+    found = tuple(field.name for field in dataclasses.fields(value) if field.compare)
+    _TOLD[type(value)] = found
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.model.codec import digest
 from gitopsd.model.ops import Op, spec_of
-from gitopsd.model.package import Missing
+from gitopsd.model.package import Lock, Missing
 from gitopsd.model.values import Value
 
 
@@ -58,8 +58,13 @@ class Plan:
     warnings: tuple[Warned, ...] = ()
 
     @property
+    def asked(self) -> tuple[tuple[str, Op], ...]:
+        """What is compared of a plan: the specs of its instructions by id."""
+        return tuple((item.id, spec_of(item.op)) for item in self.instructions)
+
+    @property
     def digest(self) -> str:
-        return digest(tuple((item.id, spec_of(item.op)) for item in self.instructions))
+        return digest(self.asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +100,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What an evaluation gave: a plan, or problems, or the sources it still needs."""
+    """What an evaluation gave: a plan, or problems, or the sources it still needs. ``lock`` holds the dependencies
+    that the plan was made with, and none that it did not read."""
 
     plan: Plan | None = None
     problems: tuple[Problem, ...] = ()
     missing: tuple[Missing, ...] = ()
+    lock: Lock = Lock()
