@@ -125,6 +125,24 @@ def test_plans_are_cached_by_key(store: SqlStore) -> None:
     assert store.cached_plan("two") == make_evaluation("world")
 
 
+def test_a_plan_that_was_read_lately_is_not_read_again(store: SqlStore) -> None:
+    store.keep_plan("one", make_evaluation("hello"))
+    found = store.cached_plan("one")
+    assert store.cached_plan("one") is found
+    store.keep_plan("one", make_evaluation("world"))
+    assert store.cached_plan("one") == make_evaluation("world")
+
+
+def test_plans_in_memory_have_a_bound() -> None:
+    store = SqlStore("sqlite://", limits=Limits(read_plan_bytes=1))
+    store.keep_plan("one", make_evaluation("hello"))
+    found = store.cached_plan("one")
+    assert found == make_evaluation("hello")
+    assert store.cached_plan("one") == found
+    assert store.cached_plan("one") is not found
+    store.close()
+
+
 def test_the_plans_unused_for_longest_go_first() -> None:
     evaluations = {key: make_evaluation(hashlib.sha512(key.encode()).hexdigest()) for key in "abcd"}
     room = 3 * max(len(zlib.compress(dumps(item).encode(), 3)) for item in evaluations.values()) + 20

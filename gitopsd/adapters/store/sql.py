@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from gitopsd.adapters.store import tables
+from gitopsd.adapters.store.plans import ReadPlans
 from gitopsd.adapters.store.tables import VERSION, open_engine
 from gitopsd.errors import Reason, TransientError, UserError
 from gitopsd.model.codec import dumps, loads
@@ -29,10 +30,12 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """``runs`` kept per environment; ``plan_bytes`` of compressed plans kept in all, the longest unused go first;
-    ``busy_seconds`` that a writer waits for another process that holds SQLite's write lock."""
+    ``read_plan_bytes`` of them (counted compressed) also in memory; ``busy_seconds`` that a writer waits for another
+    process that holds SQLite's write lock."""
 
     runs: int = 200
     plan_bytes: int = 64 * 1024 * 1024
+    read_plan_bytes: int = 256 * 1024
     busy_seconds: float = 10.0
 
 
@@ -51,6 +54,7 @@ class SqlStore:
         self._engine = open_engine(url, busy_seconds=limits.busy_seconds)
         self._writer = self._engine.execution_options(gitopsd_writes=True)
         self._limits = limits
+        self._plans = ReadPlans(size=limits.read_plan_bytes)
         # One writer at a time, and one user at all of the single connection of a database in memory.
         self._lock = threading.RLock()
         self._in_memory = self._engine.dialect.name == "sqlite" and self._engine.url.database in (None, "", ":memory:")
@@ -167,9 +171,10 @@ class SqlStore:
 
     def cached_plan(self, key: str) -> Evaluation | None:
         """An evaluation kept under a key, None when there is none (any more)."""
+        read = self._plans.get(key)
+        columns = (tables.plans.c.used, *(() if read else (tables.plans.c.body,)))
         with self._read() as connection:
-            query = select(tables.plans.c.body, tables.plans.c.used).where(tables.plans.c.key == key)
-            row = connection.execute(query).first()
+            row = connection.execute(select(*columns).where(tables.plans.c.key == key)).first()
             newest = connection.execute(select(func.max(tables.plans.c.used))).scalar() if row else None
         if row is None:
             return None
@@ -177,13 +182,16 @@ class SqlStore:
             with self._write() as connection:
                 change = update(tables.plans).where(tables.plans.c.key == key)
                 connection.execute(change.values(used=_next_use(connection)))
-        return next(_readable([row.body], Evaluation), None)
+        if read is None and (read := next(_readable([row.body], Evaluation), None)) is not None:
+            self._plans.keep(key, read, size=len(row.body))
+        return read
 
     def keep_plan(self, key: str, evaluation: Evaluation) -> None:
         """Keeps an evaluation; those unused for longest go when there are too many bytes."""
         body = _pack(evaluation)
         if len(body) > self._limits.plan_bytes:
             return
+        self._plans.forget(key)
         with self._write() as connection:
             row = {"key": key, "size": len(body), "used": _next_use(connection), "body": body}
             self._put(connection, tables.plans, "key", row)
