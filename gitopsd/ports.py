@@ -75,7 +75,8 @@ class Downloads(Protocol):
         ...
 
     def files(self, download: Download) -> tuple[TreeFile, ...]:
-        """What a kept download holds: one file, named as in the URL."""
+        """What a kept download holds: one file, named as in the URL; fetched again when it was lost, and refused when
+        its content is another one by now."""
         ...
 
 

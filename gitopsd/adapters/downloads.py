@@ -84,15 +84,25 @@ class HttpDownloads:
         return Download(url=url, content=content)
 
     def files(self, download: Download) -> tuple[TreeFile, ...]:
-        """The one file that was downloaded, named as in the URL. UserError SOURCE_REFUSED when it is gone."""
+        """The one file that was downloaded, named as in the URL; taken again when it was lost. UserError
+        SOURCE_REFUSED when the URL holds another content by now, and what fetching raises."""
+        found = self._kept(download)
+        if found is None:
+            self.fetch(download.url)
+            found = self._kept(download)
+        if found is None:
+            hint = "`gitopsd sync --update` takes what it holds now"
+            raise _refused(download.url, "no longer holds what was downloaded from it", hint)
+        return (found,)
+
+    def _kept(self, download: Download) -> TreeFile | None:
         name = _base_name(download.url)
         try:
             content = (self._folder / Path(download.content).name).read_bytes()
         except OSError:
-            content = b""
-        if content_digest([(name, 0o644, content)]) != download.content:
-            raise _refused(download.url, "was downloaded, but its content is gone", "deploy a new commit")
-        return (TreeFile(path=name, mode=0o644, content=content),)
+            return None
+        same = content_digest([(name, 0o644, content)]) == download.content
+        return TreeFile(path=name, mode=0o644, content=content) if same else None
 
     def _stream(self, url: str, deadline: float) -> Iterator[bytes]:
         current = url

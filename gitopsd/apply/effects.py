@@ -27,9 +27,10 @@ from gitopsd.model.ops import (
     Verify,
     Wait,
 )
+from gitopsd.model.package import Download
 from gitopsd.model.parts import Port
 from gitopsd.model.plan import Instruction
-from gitopsd.model.record import Intent, RecordedEnclave, Step, StepOutput
+from gitopsd.model.record import Intent, Step, StepOutput
 from gitopsd.model.values import Frozen, Json, Value, plain_text
 from gitopsd.ports import CommandResult, TaskSpec, TreeFile
 
@@ -46,7 +47,7 @@ class Effect:
 
 
 def perform(
-    item: Instruction, known: Known, inputs: Frozen[Value], recorded: RecordedEnclave, patience: Patience
+    item: Instruction, known: Known, inputs: Frozen[Value], intents: Mapping[str, Intent], patience: Patience
 ) -> tuple[Step, str]:
     """Does what an instruction asks for; the finished step and what it says.
 
@@ -55,7 +56,7 @@ def perform(
     """
     incarnation = _incarnation(item, known)
     if isinstance(item.op, ONE_SHOTS):
-        effect = _once(item, known, _Attempt(inputs=inputs, incarnation=incarnation, recorded=recorded), patience)
+        effect = _once(item, known, _Attempt(inputs=inputs, incarnation=incarnation, intents=intents), patience)
     else:
         effect = _plain(item, known, patience)
     secrets = known.secret_values()
@@ -82,12 +83,12 @@ def _incarnation(item: Instruction, known: Known) -> str:
 class _Attempt:
     inputs: Frozen[Value]
     incarnation: str
-    recorded: RecordedEnclave
+    intents: Mapping[str, Intent]
 
     def key(self, item: Instruction) -> tuple[str, Intent | None]:
         """The key of this attempt, and the intent of an attempt that was interrupted."""
         base = digest((item.id, item.op, self.inputs, self.incarnation))[:40]
-        earlier = self.recorded.intents.get(item.id)
+        earlier = self.intents.get(item.id)
         if earlier is None or not earlier.key.startswith(base):
             return f"{base}-0", None
         if earlier.failed:
@@ -103,12 +104,18 @@ def _once(item: Instruction, known: Known, attempt: _Attempt, patience: Patience
     if interrupted and hold and not traced:
         message = f"{item.id} was interrupted and left no trace of how far it came"
         raise UserError(Reason.INTERRUPTED, message, hint="`gitopsd sync` runs it again")
-    site.record.begin(site.enclave, Intent(id=item.id, key=key, when=site.clock.now()))
-    try:
-        return _one_shot(item, known, key, patience)
-    except StepError:
-        site.record.begin(site.enclave, Intent(id=item.id, key=key, failed=True, when=site.clock.now()))
-        raise
+    while True:
+        site.record.begin(site.enclave, Intent(id=item.id, key=key, when=site.clock.now()))
+        try:
+            return _one_shot(item, known, key, patience)
+        except StepError:
+            site.record.begin(site.enclave, Intent(id=item.id, key=key, failed=True, when=site.clock.now()))
+            if interrupted or not traced:
+                raise
+        # an old failure that the record no longer knew of is not this attempt's
+        base, _, number = key.rpartition("-")
+        key = f"{base}-{int(number) + 1}"
+        traced = site.backend.has_trace(site.enclave, key)
 
 
 def _one_shot(item: Instruction, known: Known, key: str, patience: Patience) -> Effect:
@@ -189,7 +196,7 @@ def _upload(op: UploadFiles, known: Known) -> str:
         url, commit, path = rest.split(" ", 2)
         files = uploaded(site.git.files(url, commit, path))
     else:
-        files = site.downloads.files(site.downloads.fetch(rest))
+        files = site.downloads.files(Download(url=rest, content=op.content))
     content = site.backend.put_artifact(site.enclave, files)
     if content != op.content:
         message = f"artifact {op.name!r}: {rest} no longer holds what the plan was made from"

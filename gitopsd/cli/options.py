@@ -23,4 +23,7 @@ StateOption = Annotated[
     Path | None,
     typer.Option("--state-dir", envvar="GITOPSD_STATE_DIR", help="The state directory, instead of the file's."),
 ]
+UpdateOption = Annotated[
+    bool, typer.Option("--update", help="Move dependencies that name no commit to where their refs are now.")
+]
 EnvironmentArgument = Annotated[str, typer.Argument(metavar="ENV", help="The environment.")]

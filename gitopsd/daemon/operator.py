@@ -106,7 +106,7 @@ class Operator:
         match request:
             case SyncRequest():
                 self._refuse_broken(member)
-                yield from self._work(member, Asked.SYNC)
+                yield from self._work(member, Asked.UPDATE if request.update else Asked.SYNC)
             case RollbackRequest():
                 yield from self._work(member, Asked.ROLLBACK)
             case SuspendRequest():
@@ -214,7 +214,7 @@ class Operator:
         member = yield from self._newest(request.environment, ask=True)
         self._refuse_broken(member)
         yield Told(text=f"evaluating {member.environment.package}", environment=request.environment)
-        planned = pipeline.plan(member.environment, _commit(member), self._parts.world)
+        planned = pipeline.plan(member.environment, _commit(member), self._parts.world, update=request.update)
         yield Result(value=PlanAnswer(evaluation=planned.evaluation, diff=planned.diff))
 
     def _history(self, request: HistoryRequest) -> HistoryAnswer:

@@ -23,7 +23,7 @@ from gitopsd.world import World
 STOPPING = "shutdown"
 """What takes the place of a run when the daemon ends; the next start goes on with it."""
 BACKOFF = Backoff(first=5.0, factor=2.0, limit=600.0, spread=0.2)
-TRIGGERS = {Asked.SYNC: Trigger.SYNC, Asked.RESUME: Trigger.RESUME}
+TRIGGERS = {Asked.SYNC: Trigger.SYNC, Asked.UPDATE: Trigger.UPDATE, Asked.RESUME: Trigger.RESUME}
 SETTLED = (Verdict.NOOP, Verdict.SUCCEEDED, Verdict.ROLLED_BACK, Verdict.HELD, Verdict.INVALID)
 """Verdicts after which a restart has nothing to go on with."""
 

@@ -19,12 +19,13 @@ class Asked(StrEnum):
     COMMIT = "commit"
     RESUME = "resume"
     SYNC = "sync"
+    UPDATE = "update"
     ROLLBACK = "rollback"
     DESTROY = "destroy"
 
 
 _MEEK = (Asked.DRIFT, Asked.START, Asked.RETRY)
-_FOLLOWING = (Asked.START, Asked.RETRY, Asked.COMMIT, Asked.RESUME, Asked.SYNC)
+_FOLLOWING = (Asked.START, Asked.RETRY, Asked.COMMIT, Asked.RESUME, Asked.SYNC, Asked.UPDATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def merge(waiting: Work, new: Work) -> Work:
         winner = replace(waiting, commit=new.commit, environment=new.environment) if new.follows else waiting
     elif waiting.asked is Asked.DESTROY:
         winner = waiting
-    elif waiting.asked in (Asked.SYNC, Asked.RESUME) and new.asked is Asked.COMMIT:
+    elif waiting.asked in (Asked.SYNC, Asked.RESUME, Asked.UPDATE) and new.asked is Asked.COMMIT:
         winner = replace(new, asked=waiting.asked)
     else:
         winner = new

@@ -11,7 +11,7 @@ from gitopsd.evaluate.engine import HostError, MissingSource, SourceFile
 from gitopsd.kit.content import content_digest
 from gitopsd.kit.ignore import uploaded
 from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, resolve, shown
-from gitopsd.model.package import Missing, Package
+from gitopsd.model.package import Lock, Missing, Package
 from gitopsd.ports import TreeFile
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
@@ -55,6 +55,8 @@ class Sources:
         self._commits = {(pin.root, pin.ref): (pin.url, pin.commit) for pin in package.pins}
         self._commits.setdefault((package.locator, ""), (package.url, package.commit))
         self._content_by_url = {item.url: item.content for item in package.downloads}
+        self._read: set[tuple[str, str]] = set()
+        self._uploaded: set[str] = set()
         self._place_by_path: dict[str, Place] = {}
         self.missing: dict[str, Missing] = {}
 
@@ -73,6 +75,7 @@ class Sources:
             if locator not in self._content_by_url:
                 self.missing[locator] = Missing(locator=locator, url=locator)
                 raise MissingSource(f"{shown(locator)} was not downloaded yet", locator=locator)
+            self._uploaded.add(locator)
             return Upload(locator=locator, source=f"download {locator}", content=self._content_by_url[locator])
         place = self._resolved(locator, calling_file)
         url, commit = self._commit(place)
@@ -85,6 +88,13 @@ class Sources:
         content = content_digest((item.path, item.mode, item.content) for item in files)
         source = f"git {url} {commit} {place.path}"
         return Upload(locator=str(place), source=source, content=content, words=_words(files))
+
+    def lock(self) -> Lock:
+        """The pins and downloads of the package that were read."""
+        return Lock(
+            pins=tuple(pin for pin in self._package.pins if (pin.root, pin.ref) in self._read),
+            downloads=tuple(item for item in self._package.downloads if item.url in self._uploaded),
+        )
 
     def display(self, path: str) -> str:
         """The file of a position as people know it: within the package's own repository its path there."""
@@ -114,6 +124,7 @@ class Sources:
             locator = f"{place.root}@{place.ref}" if place.ref else place.root
             self.missing[locator] = Missing(locator=place.root, ref=place.ref)
             raise MissingSource(f"the repository {shown(locator)} was not fetched yet", locator=locator)
+        self._read.add((place.root, place.ref))
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gitopsd.errors import Reason
 from gitopsd.evaluate.checks import check
@@ -12,6 +13,7 @@ from gitopsd.evaluate.needs import with_needs
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.sources import Sources, Trees
+from gitopsd.model.package import Lock
 from gitopsd.model.plan import Evaluation, Plan, Problem
 from gitopsd.ports import EvaluationRequest
 
@@ -33,7 +35,8 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
         hint = "a package is a folder with kurtosis.yml and main.star"
         invalid = Problem(stage="evaluate", reason=Reason.PACKAGE_INVALID, message=str(error), hint=hint)
         return Evaluation(problems=(invalid,))
-    return _concluded(request, host, result)
+    lock = sources.lock()
+    return _concluded(replace(request, package=request.package.locked(lock)), host, result)
 
 
 def _concluded(request: EvaluationRequest, host: PlanHost, result: StarlarkValue) -> Evaluation:
@@ -43,13 +46,14 @@ def _concluded(request: EvaluationRequest, host: PlanHost, result: StarlarkValue
         return Evaluation(problems=problems)
     output = recorder.references.output(result, printed(result))
     return Evaluation(
+        lock=Lock(pins=request.package.pins, downloads=request.package.downloads),
         plan=Plan(
             package_digest=request.package.digest,
             args_digest=request.arguments.digest,
             instructions=with_needs(instructions, recorder.words_by_id),
             output=output,
             warnings=tuple(dict.fromkeys(recorder.warnings)),
-        )
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gitopsd.model.package import Move
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.record import Step
 from gitopsd.model.values import Value
@@ -86,12 +87,13 @@ class Drift:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
     """What separates an enclave from a plan. ``plan`` is the desired plan with its nameless steps paired: its
-    instructions bear the ids that the record uses."""
+    instructions bear the ids that the record uses. ``moved`` are dependencies that the plan has at another commit."""
 
     enclave: str
     plan: Plan
     changes: tuple[Change, ...] = ()
     drift: tuple[Drift, ...] = ()
+    moved: tuple[Move, ...] = ()
 
     @property
     def plan_digest(self) -> str:

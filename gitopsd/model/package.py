@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitopsd.model.codec import digest
 from gitopsd.model.values import Frozen, Json
@@ -28,6 +28,45 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What an environment's package was last evaluated with: a repository that it names without a commit, and what a
+    web address held, stay as they are here until somebody asks to move them."""
+
+    pins: tuple[Pin, ...] = ()
+    downloads: tuple[Download, ...] = ()
+
+    def with_(self, other: Lock) -> Lock:
+        """Both, the entries of ``other`` before those of this lock for the same place."""
+        pins = {(pin.root, pin.ref): pin for pin in (*self.pins, *other.pins)}
+        downloads = {item.url: item for item in (*self.downloads, *other.downloads)}
+        return Lock(
+            pins=tuple(pins[key] for key in sorted(pins)), downloads=tuple(downloads[url] for url in sorted(downloads))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A dependency that moved: ``source`` as the package names it, and its commits (content digests of a download)."""
+
+    source: str
+    before: str
+    after: str
+
+
+def moves(before: Lock, after: Lock) -> tuple[Move, ...]:
+    """What both locks hold, at different commits or contents."""
+    commits = {(pin.root, pin.ref): pin.commit for pin in before.pins}
+    contents = {item.url: item.content for item in before.downloads}
+    found = [(_name(pin), commits.get((pin.root, pin.ref), pin.commit), pin.commit) for pin in after.pins]
+    found += [(item.url, contents.get(item.url, item.content), item.content) for item in after.downloads]
+    return tuple(Move(source=name, before=old, after=new) for name, old, new in found if old != new)
+
+
+def _name(pin: Pin) -> str:
+    return f"{pin.root}@{pin.ref}" if pin.ref else pin.root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """A package at one commit, with its pinned dependencies.
 
@@ -48,6 +87,10 @@ class Package:
     def digest(self) -> str:
         """Of everything that an evaluation may read; equal digests give equal plans for equal arguments."""
         return digest(self)
+
+    def locked(self, lock: Lock) -> Package:
+        """The package with the dependencies of a lock, and no others."""
+        return replace(self, pins=lock.pins, downloads=lock.downloads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

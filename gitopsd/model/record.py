@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitopsd.model.ops import Kind, kind_of
+from gitopsd.model.package import Lock
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.values import Frozen, Value
 
@@ -68,12 +69,14 @@ class Intent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastGood:
     """The last plan that was applied whole. ``serials`` are those of its steps, by id: their results are kept for a
-    way back as long as this is the last good plan. Sources are pinned inside the plan's ops."""
+    way back as long as this is the last good plan. Sources are pinned inside the plan's ops; ``lock`` is what later
+    plans go on with after a way back."""
 
     commit: str
     plan: Plan
     serials: Frozen[str] = Frozen()
     when: datetime | None = None
+    lock: Lock = Lock()
 
 
 PAST_RESULTS = 8
@@ -104,7 +107,8 @@ class RecordedEnclave:
     ``steps`` are the current ones by instruction id; ``past`` are earlier results of one-shots and captures,
     newest first, which a rollback or a reverted revert may recall. ``bad_plans`` are digests of plans whose apply
     failed. ``earlier`` are the good plans before the last one, newest first, for a person's rollback. ``pinned`` holds
-    a commit that a person rolled back, until a new commit or ``sync``.
+    a commit that a person rolled back, until a new commit or ``sync``. ``lock`` holds the dependencies of the plan
+    that was evaluated last.
     """
 
     name: str
@@ -119,6 +123,7 @@ class RecordedEnclave:
     earlier: tuple[LastGood, ...] = ()
     bad_plans: tuple[str, ...] = ()
     pinned: str = ""
+    lock: Lock = Lock()
     generation: int = 0
 
     def artifacts(self) -> dict[str, str]:

@@ -53,10 +53,13 @@ class Verdict(StrEnum):
 
 
 class Trigger(StrEnum):
+    """Why there is a run. UPDATE is a SYNC that also moves dependencies to where their refs are now."""
+
     COMMIT = "commit"
     DRIFT = "drift"
     ROLLBACK = "rollback"
     SYNC = "sync"
+    UPDATE = "update"
     RESUME = "resume"
 
 

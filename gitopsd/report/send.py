@@ -121,7 +121,7 @@ def _is_news(run: Run, rendered: Report, told: str) -> bool:
     """Whether chat has to hear of it: something was done, a person asked, or trouble came, changed or went."""
     if rendered.silent:
         return bool(told) and run.verdict is not Verdict.SUPERSEDED and not _stands(run, told)
-    if run.trigger in (Trigger.SYNC, Trigger.ROLLBACK, Trigger.RESUME):
+    if run.trigger in (Trigger.SYNC, Trigger.UPDATE, Trigger.ROLLBACK, Trigger.RESUME):
         return True
     trouble = _trouble(run, rendered)
     return not trouble or trouble != told

@@ -9,13 +9,17 @@ from gitopsd.errors import Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
 from gitopsd.model.ops import AddService
+from gitopsd.model.package import Lock
 from gitopsd.model.plan import Evaluation, Warned
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend, Downloads, EvaluationRequest, Evaluator, Git, Store
-from gitopsd.resolve.package import complete
+from gitopsd.resolve.package import complete, own_pin
 
 ROUNDS = 32
 """Evaluations of one package in a row, each with more of what it asked for; more is a package that never ends."""
+
+_FORM = "locked"
+"""Part of every key of a kept plan; another one where kept plans mean something else."""
 
 
 class Sources(Protocol):
@@ -34,16 +38,24 @@ class Sources(Protocol):
 def desired(request: EvaluationRequest, environment: Environment, backend: Backend, sources: Sources) -> Evaluation:
     """The plan of a package whose sources are all there, with a warning for each field that the backend cannot honour;
     from the cache when nothing that it is a function of has changed. Raises as :func:`close`."""
-    parts = (request.package.digest, request.arguments.digest, environment.backend, request.cluster_type)
-    key = digest((*parts, request.constants))
-    kept = sources.store.cached_plan(key)
+    kept = sources.store.cached_plan(_key(request, environment))
     if kept is not None:
         return kept
     evaluation = close(request, environment, sources.git, sources.downloads, sources.evaluator)
-    evaluation = _warned(evaluation, backend)
-    if evaluation.plan is not None:
-        sources.store.keep_plan(key, evaluation)
+    if evaluation.plan is None:
+        return evaluation
+    own = Lock(pins=own_pin(environment, request.package))
+    evaluation = replace(_warned(evaluation, backend), lock=evaluation.lock.with_(own))
+    closed = replace(request, package=request.package.locked(evaluation.lock))
+    sources.store.keep_plan(_key(closed, environment), evaluation)
     return evaluation
+
+
+def _key(request: EvaluationRequest, environment: Environment) -> str:
+    """Under which a plan is kept: of everything that it is a function of, all dependencies at their commits. So a
+    package whose lock lacks one is never found, and one without dependencies always is."""
+    parts = (request.package.digest, request.arguments.digest, environment.backend, request.cluster_type)
+    return digest((_FORM, *parts, request.constants))
 
 
 def close(

@@ -8,30 +8,36 @@ from dataclasses import replace
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, Place, is_absolute, parse_package, path_inside
 from gitopsd.model.environment import Commit, Environment
-from gitopsd.model.package import Missing, Package, Pin
+from gitopsd.model.package import Lock, Missing, Package, Pin
 from gitopsd.ports import Downloads, Evaluator, Git
 from gitopsd.resolve.manifest import Manifest, read_manifest
 
 _MOST_PINS = 256
 _MOST_DOWNLOADS = 256
+_NO_LOCK = Lock()
 _GITHUB = re.compile(
     r"(?:https://|ssh://(?:[A-Za-z0-9._-]+@)?|[A-Za-z0-9._-]+@)github\.com[/:]([^/]+)/([^/]+?)(?:\.git)?/?"
 )
 
 
-def resolve(environment: Environment, commit: Commit, git: Git, evaluator: Evaluator) -> Package:
-    """The package of an environment: a folder of the commit itself, or a locator's repository at its ref.
+def resolve(
+    environment: Environment, commit: Commit, git: Git, evaluator: Evaluator, *, lock: Lock = _NO_LOCK
+) -> Package:
+    """The package of an environment: a folder of the commit itself, or a locator's repository at its ref; with the
+    dependencies of ``lock``, each of them in its mirror.
 
     Raises UserError PACKAGE_INVALID for a package without a correct ``kurtosis.yml`` or ``main.star``, and what
     fetching raises.
     """
     try:
         if is_absolute(environment.package):
-            return _elsewhere(environment, parse_package(environment.package), git, evaluator)
+            keep_present(lock, environment, git)
+            return _elsewhere(environment, parse_package(environment.package), git, evaluator, lock=lock)
         path = path_inside(environment.package)
     except LocatorError as error:
         raise UserError(Reason.PACKAGE_INVALID, f"package: {error}", position=environment.position) from None
     manifest = _manifest(environment, (commit.url, commit.id, path), git, evaluator)
+    keep_present(lock, environment, git)
     return Package(
         locator=_own_locator(commit.url, manifest.name, path),
         url=commit.url,
@@ -39,7 +45,36 @@ def resolve(environment: Environment, commit: Commit, git: Git, evaluator: Evalu
         path=path,
         name=manifest.name,
         replace=manifest.replace,
-    )
+    ).locked(lock)
+
+
+def keep_present(lock: Lock, environment: Environment, git: Git) -> None:
+    """Fetches the commits of a lock that their mirrors do not hold, and that the environment may read. Raises
+    UserError for a commit that its host does not give any more."""
+    for pin in lock.pins:
+        if pin.ref != pin.commit:
+            _at_commit(pin, environment, git)
+
+
+def _at_commit(pin: Pin, environment: Environment, git: Git) -> None:
+    try:
+        git.pin(Missing(locator=pin.root, ref=pin.commit), environment=environment.name)
+    except UserError as error:
+        named = f"{pin.root}@{pin.ref}" if pin.ref else pin.root
+        raise UserError(
+            error.reason,
+            f"the package was locked to {pin.commit[:7]} of {named}: {error.message}",
+            position=environment.position,
+            hint="`gitopsd sync --update` moves it to where its ref is now",
+        ) from None
+
+
+def own_pin(environment: Environment, package: Package) -> tuple[Pin, ...]:
+    """The pin of a package that the environment names by a locator; none for a folder of its own repository."""
+    if not is_absolute(environment.package):
+        return ()
+    place = parse_package(environment.package)
+    return (Pin(root=place.root, ref=place.ref, url=package.url, commit=package.commit),)
 
 
 def complete(
@@ -79,8 +114,9 @@ def _pin(item: Missing, environment: Environment, git: Git) -> Pin:
         raise UserError(error.reason, message, position=environment.position, hint=error.hint) from None
 
 
-def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Evaluator) -> Package:
-    pin = _pin(Missing(locator=place.root, ref=place.ref), environment, git)
+def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Evaluator, *, lock: Lock) -> Package:
+    held = (pin for pin in lock.pins if (pin.root, pin.ref) == (place.root, place.ref))
+    pin = next(held, None) or _pin(Missing(locator=place.root, ref=place.ref), environment, git)
     manifest = _manifest(environment, (pin.url, pin.commit, place.path), git, evaluator)
     return Package(
         locator=place.root,
@@ -89,7 +125,7 @@ def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Eval
         path=place.path,
         name=manifest.name,
         replace=manifest.replace,
-    )
+    ).locked(lock)
 
 
 def _manifest(environment: Environment, where: tuple[str, str, str], git: Git, evaluator: Evaluator) -> Manifest:

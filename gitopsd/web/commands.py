@@ -41,16 +41,20 @@ class HistoryRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the newest commit of an environment asks for and what it would change; nothing is done."""
+    """What the newest commit of an environment asks for and what it would change; nothing is done. ``update``: with
+    dependencies where their refs are now."""
 
     environment: str
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequest:
-    """Follow the newest commit now: asks the repository, clears a bad plan and a pin."""
+    """Follow the newest commit now: asks the repository, clears a bad plan and a pin. ``update`` moves dependencies
+    that name no commit to where their refs are now."""
 
     environment: str
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,15 +91,18 @@ def test_a_url_without_a_usable_name_gives_download(tmp_path: Path, site: Site, 
     assert kept.files(kept.fetch(site.url + path))[0].path == "download"
 
 
-def test_content_that_was_changed_or_lost_is_not_given_out(tmp_path: Path, site: Site) -> None:
+def test_content_that_was_changed_or_lost_is_taken_again_while_it_is_the_same(tmp_path: Path, site: Site) -> None:
     site.answers["/f"] = (200, {}, b"content")
     kept = downloads(tmp_path)
     found = kept.fetch(f"{site.url}/f")
-    (tmp_path / "downloads" / found.content).write_bytes(b"other")
-    with pytest.raises(UserError):
-        kept.files(found)
-    (tmp_path / "downloads" / found.content).unlink()
-    with pytest.raises(UserError):
+    place = tmp_path / "downloads" / found.content
+    place.write_bytes(b"other")
+    assert [file.content for file in kept.files(found)] == [b"content"]
+    place.unlink()
+    assert [file.content for file in kept.files(found)] == [b"content"]
+    place.unlink()
+    site.answers["/f"] = (200, {}, b"another content")
+    with pytest.raises(UserError, match="no longer holds"):
         kept.files(found)
 
 

@@ -63,6 +63,7 @@ def test_a_closed_queue_hands_back_what_waited_and_wakes_its_workers() -> None:
         (Asked.DRIFT, Asked.COMMIT, Asked.COMMIT),
         (Asked.COMMIT, Asked.DRIFT, Asked.COMMIT),
         (Asked.SYNC, Asked.COMMIT, Asked.SYNC),
+        (Asked.UPDATE, Asked.COMMIT, Asked.UPDATE),
         (Asked.ROLLBACK, Asked.COMMIT, Asked.COMMIT),
         (Asked.COMMIT, Asked.ROLLBACK, Asked.ROLLBACK),
         (Asked.ROLLBACK, Asked.RETRY, Asked.ROLLBACK),

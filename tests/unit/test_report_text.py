@@ -11,6 +11,7 @@ from gitopsd.errors import Reason
 from gitopsd.model.diff import Action, Change, Diff, Drift, FieldChange, Why
 from gitopsd.model.environment import Commit
 from gitopsd.model.ops import AddService, Exec, Print, RenderTemplates, RunSh, Template
+from gitopsd.model.package import Move
 from gitopsd.model.parts import Artifacts, ExecRecipe, Image, Persistent, Port, ServiceSpec
 from gitopsd.model.plan import Instruction, Plan, Position, Problem, Warned
 from gitopsd.model.record import Step
@@ -19,6 +20,7 @@ from gitopsd.model.values import Address, Frozen, Secret, StepResult, Text
 from gitopsd.report import diff_data, diff_text, plan_data, plan_text, run_data, run_text
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+MOVE = Move(source="github.com/acme/lib@main", before="a" * 40, after="b" * 40)
 OUTPUT = StepResult(step="exec/web@0", field="output")
 
 WEB = Instruction(
@@ -62,8 +64,8 @@ PLAN = Plan(
 )
 
 
-def diff_of(*changes: Change, drift: tuple[Drift, ...] = ()) -> Diff:
-    return Diff(enclave="dev", plan=PLAN, changes=changes, drift=drift)
+def diff_of(*changes: Change, drift: tuple[Drift, ...] = (), moved: tuple[Move, ...] = ()) -> Diff:
+    return Diff(enclave="dev", plan=PLAN, changes=changes, drift=drift, moved=moved)
 
 
 def shows(text: str, wanted: str) -> None:
@@ -198,6 +200,19 @@ def test_an_empty_diff_says_that_nothing_is_to_do() -> None:
     assert diff_data(found)["empty"] is True
 
 
+def test_a_diff_says_which_dependencies_moved_also_when_nothing_else_changes() -> None:
+    found = diff_of(*(Change(id=item.id, action=Action.KEEP, after=item) for item in PLAN.instructions), moved=(MOVE,))
+    assert diff_text(found) == dedent("""\
+          @ github.com/acme/lib@main moved: aaaaaaa → bbbbbbb
+
+        No changes: dev is what the package asks for (4 unchanged).
+        """)
+    run = Run(id="r", environment="dev", commit=Commit(url="u", ref="main", id="c" * 40), trigger=Trigger.UPDATE,
+              verdict=Verdict.NOOP, applied=Applied(diff=found))  # fmt: skip
+    assert "    @ github.com/acme/lib@main moved: aaaaaaa → bbbbbbb\n" in run_text(run)
+    assert run_data(run)["moved"] == diff_data(found)["moved"]
+
+
 def test_text_from_a_package_cannot_touch_the_terminal() -> None:
     evil = "a\x1b[2Jb\x07\u202ec\nd"
     item = Instruction(
@@ -227,7 +242,8 @@ def test_a_diff_is_data_too() -> None:
     field = FieldChange(path="env.LEVEL", before="info", after=OUTPUT)
     data = diff_data(diff_of(Change(id=WEB.id, action=Action.UPDATE, why=Why.CHANGED, after=WEB, fields=(field,),
                                     needs=("artifact/config",)),
-                             drift=(Drift(service="web", why=Why.MISSING, detail="x"),)))  # fmt: skip
+                             drift=(Drift(service="web", why=Why.MISSING, detail="x"),),
+                             moved=(MOVE,)))  # fmt: skip
     assert json.loads(json.dumps(data)) == {
         "enclave": "dev",
         "empty": False,
