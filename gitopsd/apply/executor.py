@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from gitopsd.apply.effects import perform
-from gitopsd.apply.order import edges, next_changes
+from gitopsd.apply.order import Edges, edges, next_changes
 from gitopsd.apply.resolving import Known
 from gitopsd.apply.services import converge, delete, move
 from gitopsd.apply.site import Patience, Site, masked
@@ -18,8 +18,9 @@ from gitopsd.kit.backoff import Backoff
 from gitopsd.model.diff import Action, Change, Diff
 from gitopsd.model.ops import AddService, Kind, RemoveService, StartService, StopService, kind_of, life_of
 from gitopsd.model.plan import Problem
-from gitopsd.model.record import RecordedEnclave, Step
+from gitopsd.model.record import Intent, RecordedEnclave, Step
 from gitopsd.model.run import Applied, Done, Outcome
+from gitopsd.model.values import Frozen
 
 PARALLEL = 8
 """Steps that may be under way at once in one run."""
@@ -37,6 +38,10 @@ class Execution:
     patience: Patience
     steps: dict[str, Step] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    intents: Frozen[Intent] = Frozen()
+
+    def __post_init__(self) -> None:
+        self.intents = self.recorded.intents
 
     def run(self) -> Applied:
         """Applies everything that can be; outcomes in the order they ended."""
@@ -44,7 +49,7 @@ class Execution:
         changes = {change.id: change for change in self.diff.changes}
         for change in self.diff.changes:
             if change.action is Action.KEEP:
-                self._keep(change)
+                self.outcomes[change.id] = self._keep(change)
         running: dict[Future[Outcome], str] = {}
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="step") as pool:
             while True:
@@ -61,7 +66,24 @@ class Execution:
                 for future in done:
                     outcome = future.result()
                     self.outcomes[running.pop(future)] = outcome
-        return Applied(diff=self.diff, outcomes=tuple(self.outcomes.values()), preempted=self.patience.stopped.is_set())
+        return self._applied(graph)
+
+    def _applied(self, graph: Edges) -> Applied:
+        left = [change for change in self.diff.changes if self._unfinished(change)]
+        preempted = self.patience.stopped.is_set() and bool(left)
+        for change in left:
+            if change.id not in self.outcomes and not preempted:
+                self._stuck(change, graph)
+        return Applied(diff=self.diff, outcomes=tuple(self.outcomes.values()), preempted=preempted)
+
+    def _unfinished(self, change: Change) -> bool:
+        outcome = self.outcomes.get(change.id)
+        return outcome is None or outcome.done not in (Done.APPLIED, Done.KEPT)
+
+    def _stuck(self, change: Change, graph: Edges) -> None:
+        """Changes that wait for one another are a bug, and no success."""
+        error = RuntimeError(f"{change.id} waits for {', '.join(sorted(graph[change.id] - self.outcomes.keys()))}")
+        self.outcomes[change.id] = self._bug(change, error)
 
     def _ended(self) -> dict[str, Done]:
         return {name: outcome.done for name, outcome in self.outcomes.items()}
@@ -88,10 +110,12 @@ class Execution:
         failures = 0
         while True:
             try:
+                self.patience.check()
                 outcome = self._do(change)
                 break
             except TransientError as error:
                 failures += 1
+                self.intents = self.site.record.load(self.site.enclave).intents
                 if error.reason is Reason.PREEMPTED:
                     outcome = self._failure(change, error, Done.HELD)
                     break
@@ -159,7 +183,7 @@ class Execution:
         elif isinstance(settled.instruction.op, (StartService, StopService, RemoveService)):
             step = move(settled, known, inputs, self.patience)
         else:
-            step, text = perform(settled.instruction, known, inputs, self.recorded, self.patience)
+            step, text = perform(settled.instruction, known, inputs, self.intents, self.patience)
         self.site.record.finish(self.site.enclave, step)
         self.steps[change.id] = step
         return Outcome(id=change.id, done=Done.APPLIED, action=settled.action, why=settled.why, text=text)
@@ -177,9 +201,7 @@ class Execution:
         if current is not change.before and current != change.before:
             self.site.record.finish(self.site.enclave, change.before)
         self.steps[change.id] = change.before
-        outcome = Outcome(id=change.id, done=Done.KEPT, action=Action.KEEP, why=change.why)
-        self.outcomes[change.id] = outcome
-        return outcome
+        return Outcome(id=change.id, done=Done.KEPT, action=Action.KEEP, why=change.why)
 
 
 def patience_of(site: Site, newer: Callable[[], str]) -> Patience:

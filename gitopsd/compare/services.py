@@ -199,5 +199,3 @@ def _with(
 ) -> Change:
     found = why if why is not None else (change.why if change.why is not Why.NONE else Why.UPSTREAM)
     return replace(change, action=action, why=found, fields=change.fields if fields is None else fields)
-
-
