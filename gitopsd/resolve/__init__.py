@@ -4,7 +4,8 @@
 missing. A pin names a commit and stays with the package, so that the same package gives the same plan for ever;
 ``resolve`` takes an environment's lock, so that a dependency which names no commit moves only when it is
 asked to; ``closure.close`` runs the rounds of the two until nothing is missing. Only the given ports are used, and
-nothing is kept between calls. Repositories are fetched within the rules of the environment: a package cannot widen them.
+nothing is kept between calls. Repositories are fetched within the rules of the environment: a package cannot widen
+them.
 """
 
 from gitopsd.resolve.package import complete, keep_present, resolve
