@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gitopsd.apply.site import Site, masked
-from gitopsd.compare.inputs import AddressOf, CommitOf, ContentOf, Origin, Reading, ResultOf, SecretOf, SerialOf
+from gitopsd.compare.inputs import (
+    AddressOf,
+    CommitOf,
+    ContentOf,
+    Origin,
+    Reading,
+    ResultOf,
+    SecretOf,
+    SerialOf,
+    bound,
+    secrets_in,
+)
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.redact import spelled, spellings
 from gitopsd.model.ops import Op
@@ -47,18 +58,22 @@ class Known:
     def _input(self, origin: Origin) -> Value:
         match origin:
             case ResultOf(step=step, field=name):
-                return self._result(step, name)
+                value = self._result(step, name)
+                return bound(value, {secret: self._secret(secret) for secret in secrets_in(value)})
             case AddressOf(life=life):
                 return self._result(life, "ip_address")
             case SecretOf(name=name):
-                secrets = self.site.secrets
-                return secrets.keyed_digest(secrets.reveal(self.site.environment.name, name))
+                return self._secret(name)
             case ContentOf(step=step, artifact=name):
                 return self.content(step, name)
             case SerialOf(step=step):
                 return self.steps[step].serial if step in self.steps else ""
             case CommitOf():
                 return self.site.commit
+
+    def _secret(self, name: str) -> str:
+        secrets = self.site.secrets
+        return secrets.keyed_digest(secrets.reveal(self.site.environment.name, name))
 
     def _result(self, step: str, name: str) -> Value:
         values = self.steps[step].output.values if step in self.steps else Frozen({})
