@@ -17,7 +17,7 @@ from gitopsd.adapters.git.mirrors import Binding, GitMirrors, GitRules
 from gitopsd.adapters.git.reader import ReadLimits
 from gitopsd.adapters.git.remote import Credential, TransferLimits
 from gitopsd.adapters.journal import Listener, LoggedJournal
-from gitopsd.adapters.secrets import BoundSecret, BoundSecrets
+from gitopsd.adapters.secrets import BoundSecret, BoundSecrets, installation_key
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
 from gitopsd.daemon.config import LocalBackend, Reference, Settings
 from gitopsd.daemon.configfile import reveal
@@ -46,7 +46,7 @@ def wire(settings: Settings, *, log: Any, listener: Listener) -> Wired:
 
     state = settings.state_dir
     backends, records = _backends(settings)
-    store = SqlStore(_store_url(settings))
+    store = SqlStore(_store_url(settings), key=installation_key(state / "installation.key"))
     channels = Channels(forges=tuple(_forges(settings)), chat=_chat(settings))
     world = World(
         git=GitMirrors(state / "git", _git_rules(settings)),

@@ -145,7 +145,7 @@ def test_plans_in_memory_have_a_bound() -> None:
 
 def test_the_plans_unused_for_longest_go_first() -> None:
     evaluations = {key: make_evaluation(hashlib.sha512(key.encode()).hexdigest()) for key in "abcd"}
-    room = 3 * max(len(zlib.compress(dumps(item).encode(), 3)) for item in evaluations.values()) + 20
+    room = 3 * max(len(zlib.compress(dumps(item).encode(), 3)) for item in evaluations.values()) + 3 * 32 + 20
     store = SqlStore("sqlite://", limits=Limits(plan_bytes=room))
     for key, evaluation in evaluations.items():
         if key == "d":
@@ -265,4 +265,25 @@ def test_a_locked_database_is_transient(tmp_path: Path) -> None:
     raw.execute("ROLLBACK")
     raw.close()
     store.mark_sent("a", "")
+    store.close()
+
+
+def test_what_another_hand_wrote_or_moved_does_not_open(tmp_path: Path) -> None:
+    path = tmp_path / "gitopsd.db"
+    other = SqlStore(f"sqlite:///{path}", key=b"another installation")
+    other.keep_plan("foreign", make_evaluation("rm -rf"))
+    other.close()
+    first = SqlStore(f"sqlite:///{path}", key=b"this one")
+    for key in ("one", "two"):
+        first.keep_plan(key, make_evaluation(key))
+    first.save_run(make_run(1))
+    first.close()
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(
+            "update gitopsd_plans set body = (select body from gitopsd_plans where key = 'one') where key = 'two'"
+        )
+        raw.execute("update gitopsd_runs set environment = 'elsewhere'")
+    store = SqlStore(f"sqlite:///{path}", key=b"this one")
+    assert [store.cached_plan(key) is None for key in ("foreign", "one", "two")] == [True, False, True]
+    assert store.runs("elsewhere") == ()
     store.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,15 +15,13 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from gitopsd.adapters.store import tables
 from gitopsd.adapters.store.plans import ReadPlans
+from gitopsd.adapters.store.sealing import Seal
 from gitopsd.adapters.store.tables import VERSION, open_engine
 from gitopsd.errors import Reason, TransientError, UserError
-from gitopsd.model.codec import dumps, loads
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.run import Condition, Report, Run
 from gitopsd.ports import Outgoing
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +42,8 @@ class SqlStore:
     Every method raises TransientError BACKEND_UNAVAILABLE when the database does not answer, is locked or full.
     """
 
-    def __init__(self, url: str, *, limits: Limits = Limits()) -> None:
-        """Opens (and makes) the database.
+    def __init__(self, url: str, *, limits: Limits = Limits(), key: bytes = b"") -> None:
+        """Opens (and makes) the database. What it holds is sealed with ``key``, see ``sealing.py``.
 
         Raises UserError CONFIG_INVALID for a URL or a file that cannot be used, RECORD_NEWER for a database that a
         newer release wrote.
@@ -54,6 +51,7 @@ class SqlStore:
         self._engine = open_engine(url, busy_seconds=limits.busy_seconds)
         self._writer = self._engine.execution_options(gitopsd_writes=True)
         self._limits = limits
+        self._seal = Seal(key)
         self._plans = ReadPlans(size=limits.read_plan_bytes)
         # One writer at a time, and one user at all of the single connection of a database in memory.
         self._lock = threading.RLock()
@@ -73,7 +71,8 @@ class SqlStore:
     def save_run(self, run: Run) -> None:
         """Keeps a run, in the place of an earlier one with its id; the oldest above the limit go."""
         with self._write() as connection:
-            self._put(connection, tables.runs, "id", {"id": run.id, "environment": run.environment, "body": _pack(run)})
+            body = self._seal.pack(run, f"runs {run.environment}")
+            self._put(connection, tables.runs, "id", {"id": run.id, "environment": run.environment, "body": body})
             mine = tables.runs.c.environment == run.environment
             oldest = connection.execute(
                 select(tables.runs.c.number).where(mine).order_by(tables.runs.c.number.desc()).offset(self._limits.runs)
@@ -86,13 +85,14 @@ class SqlStore:
         query = select(tables.runs.c.body).where(tables.runs.c.environment == environment)
         with self._read() as connection:
             rows = connection.execute(query.order_by(tables.runs.c.number.desc()).limit(limit)).scalars().all()
-        return tuple(_readable(rows, Run))
+        return tuple(self._seal.opened(rows, Run, f"runs {environment}"))
 
     # --- conditions and environments ------------------------------------------------------------------------
 
     def save_condition(self, condition: Condition) -> None:
         with self._write() as connection:
-            row = {"environment": condition.environment, "body": _pack(condition)}
+            body = self._seal.pack(condition, f"conditions {condition.environment}")
+            row = {"environment": condition.environment, "body": body}
             self._put(connection, tables.conditions, "environment", row)
 
     def condition(self, environment: str) -> Condition | None:
@@ -100,12 +100,12 @@ class SqlStore:
         query = select(tables.conditions.c.body).where(tables.conditions.c.environment == environment)
         with self._read() as connection:
             rows = connection.execute(query).scalars().all()
-        return next(_readable(rows, Condition), None)
+        return next(self._seal.opened(rows, Condition, f"conditions {environment}"), None)
 
     def save_environment(self, environment: Environment, commit: Commit) -> None:
         """Keeps what was followed last."""
         with self._write() as connection:
-            row = {"name": environment.name, "body": _pack((environment, commit))}
+            row = {"name": environment.name, "body": self._seal.pack((environment, commit), "environments")}
             self._put(connection, tables.environments, "name", row)
 
     def environments(self) -> tuple[tuple[Environment, Commit], ...]:
@@ -113,7 +113,7 @@ class SqlStore:
         with self._read() as connection:
             query = select(tables.environments.c.body).order_by(tables.environments.c.name)
             rows = connection.execute(query).scalars().all()
-        pairs = _readable(rows, tuple)
+        pairs = self._seal.opened(rows, tuple, "environments")
         return tuple(cast("tuple[Environment, Commit]", pair) for pair in pairs if len(pair) == 2)
 
     def forget_environment(self, name: str) -> None:
@@ -135,7 +135,8 @@ class SqlStore:
 
     def enqueue(self, item: Outgoing) -> bool:
         """Keeps a report for sending; False when one with its key waits already or was sent."""
-        row = {"key": item.key, "attempts": item.attempts, "due_at": _seconds(item.due_at), "body": _pack(_fixed(item))}
+        body = self._seal.pack(_fixed(item), f"outbox {item.key}")
+        row = {"key": item.key, "attempts": item.attempts, "due_at": _seconds(item.due_at), "body": body}
         with self._write() as connection:
             if connection.execute(select(tables.sent.c.key).where(tables.sent.c.key == item.key)).first():
                 return False
@@ -149,7 +150,7 @@ class SqlStore:
             rows = connection.execute(select(*columns).order_by(tables.outbox.c.number).limit(limit)).all()
         found = []
         for key, attempts, due_at, body in rows:
-            for channel, stream, report, queued_at in _readable([body], tuple):
+            for channel, stream, report, queued_at in self._seal.opened([body], tuple, f"outbox {key}"):
                 when = None if due_at is None else datetime.fromtimestamp(due_at, UTC)
                 item = Outgoing(key=key, channel=channel, stream=stream, report=cast("Report", report),
                                 attempts=attempts, due_at=when, queued_at=queued_at)  # fmt: skip
@@ -182,13 +183,16 @@ class SqlStore:
             with self._write() as connection:
                 change = update(tables.plans).where(tables.plans.c.key == key)
                 connection.execute(change.values(used=_next_use(connection)))
-        if read is None and (read := next(_readable([row.body], Evaluation), None)) is not None:
-            self._plans.keep(key, read, size=len(row.body))
-        return read
+        if read is not None:
+            return read
+        for found in self._seal.opened([row.body], Evaluation, f"plans {key}"):
+            self._plans.keep(key, found, size=len(row.body))
+            return found
+        return None
 
     def keep_plan(self, key: str, evaluation: Evaluation) -> None:
         """Keeps an evaluation; those unused for longest go when there are too many bytes."""
-        body = _pack(evaluation)
+        body = self._seal.pack(evaluation, f"plans {key}")
         if len(body) > self._limits.plan_bytes:
             return
         self._plans.forget(key)
@@ -272,18 +276,3 @@ def _seconds(when: datetime | None) -> float | None:
 
 def _fixed(item: Outgoing) -> tuple[str, str, Report, datetime | None]:
     return (item.channel, item.stream, item.report, item.queued_at)
-
-
-def _pack(value: object) -> bytes:
-    return zlib.compress(dumps(value).encode("utf-8", "surrogatepass"), 3)
-
-
-def _readable(bodies: Iterable[bytes], kind: type[T]) -> Iterator[T]:
-    """The values that this release can read; a body that a newer one wrote, or a damaged one, is left out."""
-    for body in bodies:
-        try:
-            value = loads(zlib.decompress(body).decode("utf-8", "surrogatepass"))
-        except (ValueError, zlib.error):
-            continue
-        if isinstance(value, kind):
-            yield value
