@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Protocol
 
 from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.package import Arguments, Download, Missing, Package, Pin
+from gitopsd.model.package import Download, Missing, Pin
+from gitopsd.model.package import EvaluationRequest as EvaluationRequest
+from gitopsd.model.package import TreeFile as TreeFile
 from gitopsd.model.parts import Port, ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Problem
 from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step
@@ -22,15 +24,6 @@ from gitopsd.model.run import Condition, Report, Run
 from gitopsd.model.values import Frozen, Json
 
 # --- Git --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeFile:
-    """A file of a commit: ``path`` relative to the folder that was asked for, ``mode`` 0o644 or 0o755."""
-
-    path: str
-    mode: int
-    content: bytes
 
 
 class Git(Protocol):
@@ -81,18 +74,6 @@ class Downloads(Protocol):
 
 
 # --- evaluation -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationRequest:
-    """What an evaluation is a function of. ``mirrors`` maps repository URLs to folders of bare mirrors."""
-
-    package: Package
-    arguments: Arguments
-    cluster_type: str
-    constants: Frozen[str] = Frozen()
-    mirrors: Frozen[str] = Frozen()
-    downloads: str = ""
 
 
 class Evaluator(Protocol):

@@ -10,11 +10,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitopsd.errors import Reason, UserError
-from gitopsd.model.environment import Commit, Source
-from gitopsd.model.package import Missing, Pin
-from gitopsd.ports import Git, TreeFile
+from gitopsd.model.package import Missing, Pin, TreeFile
+
+if TYPE_CHECKING:  # a worker reads folders, and pays for what it imports
+    from gitopsd.model.environment import Commit, Source
+    from gitopsd.ports import Git
 
 _SHOWN = 200
 
@@ -125,6 +128,8 @@ class FolderGit:
         self._others = others
 
     def head(self, source: Source) -> Commit:
+        from gitopsd.model.environment import Commit
+
         return Commit(url=self.url, ref=source.ref, id="") if source.url == self.url else self._others().head(source)
 
     def pin(self, missing: Missing, *, environment: str) -> Pin:

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from gitopsd.evaluate.engine import Engine, Host
-    from gitopsd.ports import TreeFile
+    from gitopsd.model.package import EvaluationRequest, TreeFile
 
 _LARGEST_FILE = 16 * 1024 * 1024
 _OPEN_FILES = 256
 _SET_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
 _SPARE = 64 * 1024
+_STACK = 8 * 1024 * 1024
 _IMPORTS = re.compile(r"(?:^|[\r\n])\s*(?:import|include|module)\b(?!\s*:)")
 """A directive of jq that reads another file; it can only stand at the beginning of a program, after comments."""
 
@@ -74,7 +75,7 @@ def _limit(asked: Mapping[str, Any]) -> None:
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     calls: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-        "evaluate": _evaluate, "render": _render, "extract": _extract, "load_yaml": _load_yaml,
+        "evaluate": _evaluate_aside, "render": _render, "extract": _extract, "parse": _parse, "load_yaml": _load_yaml,
     }  # fmt: skip
     from gitopsd.errors import GitopsdError, StepError
 
@@ -100,16 +101,39 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
+def _evaluate_aside(payload: Mapping[str, Any]) -> Any:
+    """Evaluates in a thread of its own: on a process's first thread Go asks for the bounds of the stack at every call,
+    and glibc reads all of ``/proc/self/maps`` for the answer."""
+    import _thread
+
+    done = _thread.allocate_lock()
+    done.acquire()
+    told: list[Any] = []
+
+    def act() -> None:
+        try:
+            told.append(_evaluate(payload))
+        except BaseException as error:
+            told.append(error)
+        finally:
+            done.release()
+
+    _thread.stack_size(_STACK)
+    _thread.start_new_thread(act, ())
+    done.acquire()
+    if isinstance(told[0], BaseException):
+        raise told[0]
+    return told[0]
+
+
 def _evaluate(payload: Mapping[str, Any]) -> Any:
     from pathlib import Path
 
-    from gitopsd import ports
     from gitopsd.adapters.starlark.engine import StarlarkEngine
     from gitopsd.evaluate import evaluate
     from gitopsd.model import codec
 
-    codec.register(ports)
-    request: ports.EvaluationRequest = codec.decode(payload["request"])
+    request: EvaluationRequest = codec.decode(payload["request"])
 
     def engine(host: Host) -> Engine:
         return StarlarkEngine(host, cache=Path(payload["cache"]) if payload["cache"] else None)
@@ -192,6 +216,26 @@ def _extract(payload: Mapping[str, Any]) -> list[Any]:
         message = f"the jq program {payload['program'][:200]!r} failed: {str(error)[:500]}"
         raise StepError(Reason.EXTRACT_FAILED, message) from None
     return found
+
+
+def _parse(payload: Mapping[str, Any]) -> dict[str, str]:
+    import jq
+
+    from gitopsd.adapters.gotemplate import TemplateError, check
+
+    wrong = {}
+    for key, text in payload["templates"].items():
+        try:
+            check(text, name=key.rpartition(" ")[2])
+        except TemplateError as error:
+            wrong[key] = f"the template cannot be parsed: {error}"
+    _open_nothing_more()
+    for key, program in payload["programs"].items():
+        try:
+            jq.compile(program)
+        except ValueError as error:
+            wrong[key] = f"the jq program {program[:200]!r} cannot be compiled: {' '.join(str(error).split())[:500]}"
+    return wrong
 
 
 def _load_yaml(payload: Mapping[str, Any]) -> dict[str, Any]:

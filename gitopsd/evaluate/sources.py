@@ -11,8 +11,7 @@ from gitopsd.evaluate.engine import HostError, MissingSource, SourceFile
 from gitopsd.kit.content import content_digest
 from gitopsd.kit.ignore import uploaded
 from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, resolve, shown
-from gitopsd.model.package import Lock, Missing, Package
-from gitopsd.ports import TreeFile
+from gitopsd.model.package import Lock, Missing, Package, TreeFile
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _TEXT_FILE = 256 * 1024
@@ -58,6 +57,7 @@ class Sources:
         self._read: set[tuple[str, str]] = set()
         self._uploaded: set[str] = set()
         self._place_by_path: dict[str, Place] = {}
+        self._file_by_place: dict[Place, SourceFile] = {}
         self.missing: dict[str, Missing] = {}
 
     def main_file(self) -> SourceFile:
@@ -110,13 +110,16 @@ class Sources:
             raise HostError(str(error)) from error
 
     def _file(self, place: Place) -> SourceFile:
+        if (known := self._file_by_place.get(place)) is not None:
+            return known
         url, commit = self._commit(place)
         try:
             content = self._trees.read(url, commit, place.path)
         except GitopsdError as error:
             raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
         self._place_by_path.setdefault(str(place), place)
-        return SourceFile(path=str(place), content=content)
+        self._file_by_place[place] = SourceFile(path=str(place), content=content)
+        return self._file_by_place[place]
 
     def _commit(self, place: Place) -> tuple[str, str]:
         found = self._commits.get((place.root, place.ref))

@@ -13,9 +13,8 @@ from gitopsd.evaluate.needs import with_needs
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.sources import Sources, Trees
-from gitopsd.model.package import Lock
+from gitopsd.model.package import EvaluationRequest, Lock
 from gitopsd.model.plan import Evaluation, Plan, Problem
-from gitopsd.ports import EvaluationRequest
 
 
 def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees: Trees) -> Evaluation:

@@ -113,3 +113,24 @@ class Arguments:
     def digest(self) -> str:
         """Of the values alone; secrets take part by name."""
         return digest(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """What an evaluation is a function of. ``mirrors`` maps repository URLs to folders of bare mirrors."""
+
+    package: Package
+    arguments: Arguments
+    cluster_type: str
+    constants: Frozen[str] = Frozen()
+    mirrors: Frozen[str] = Frozen()
+    downloads: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFile:
+    """A file of a commit: ``path`` relative to the folder that was asked for, ``mode`` 0o644 or 0o755."""
+
+    path: str
+    mode: int
+    content: bytes

@@ -16,7 +16,7 @@ import pygit2
 from gitopsd.errors import Reason, UserError
 
 if TYPE_CHECKING:
-    from gitopsd.ports import TreeFile
+    from gitopsd.model.package import TreeFile
 
 _LINK, _SUBMODULE, _FOLDER, _EXECUTABLE = 0o120000, 0o160000, 0o040000, 0o100755
 _LONGEST_PATH = 4096
@@ -100,7 +100,7 @@ class TreeReader:
         Links to files and folders inside the tree are followed; a folder that holds a submodule, or a link that
         leaves the tree, names nothing or goes in circles, is refused as a whole.
         """
-        from gitopsd.ports import TreeFile
+        from gitopsd.model.package import TreeFile
 
         try:
             entry = self._find(path)
