@@ -88,6 +88,12 @@ class WorkerEvaluator:
         answer = _call("extract", payload, self._settings.small, f"the jq program {program[:200]!r}")
         return tuple(freeze(item) for item in answer)
 
+    def parse(self, templates: Mapping[str, str], programs: Mapping[str, str]) -> Mapping[str, str]:
+        """What is wrong with each Go template and each jq program, by its key; nothing of them is run."""
+        payload = {"templates": dict(templates), "programs": dict(programs)}
+        found: dict[str, str] = _call("parse", payload, self._settings.small, "a template or jq program")
+        return found
+
     def load_yaml(self, text: bytes, origin: str) -> YamlDocument:
         """A YAML (or JSON) text as data, with the line and column of each value; a text that was read lately needs
         no worker. UserError CONFIG_INVALID, with the position, for what is no YAML."""

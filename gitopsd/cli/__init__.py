@@ -34,10 +34,12 @@ def _run(words: list[str]) -> int:
             return code
     from gitopsd.cli.app import app
 
+    words = ["--graph=text" if word == "--graph" else word for word in words]  # its form may be left out
+
     gc.enable()
     gc.freeze()
     try:
-        app(prog_name="gitopsd")
+        app(words, prog_name="gitopsd")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gitopsd.cli.options import ConfigOption, Output, OutputOption, StateOption
-from gitopsd.cli.planning import plan_folder
+from gitopsd.cli.options import ConfigOption, Output, OutputOption, StateOption, UpdateOption
+from gitopsd.cli.planning import GRAPHS, Wish, plan_folder
+from gitopsd.cli.reach import Where
+from gitopsd.model.environment import OrderMode
 
 
 def verb(
@@ -19,6 +21,13 @@ def verb(
         typer.Option("--rewrite", metavar="FROM=TO", help="Fetch addresses that begin with FROM from TO instead."),
     ] = None,
     cluster_type: Annotated[str, typer.Option("--cluster-type", help="What get_cluster_type() answers.")] = "docker",
+    graph: Annotated[
+        str, typer.Option("--graph", metavar="[=text|json|dot]", help="What waits for what, instead of the plan.")
+    ] = "",
+    order: Annotated[
+        OrderMode, typer.Option("--order", help="The order mode whose edges the graph has as well.")
+    ] = OrderMode.GRAPH,
+    update: UpdateOption = False,
     output: OutputOption = Output.TEXT,
     config: ConfigOption = None,
     state_dir: StateOption = None,
@@ -27,11 +36,16 @@ def verb(
     newest commit of an environment would do."""
     folder = Path(target)
     if not folder.is_dir():
-        _of_environment(target, output, config, state_dir)
+        _of_environment(target, Where(config, state_dir), output, update=update)
         return
     rewrites_of(rewrite or [])
-    json = output is Output.JSON
-    raise typer.Exit(plan_folder(folder, args=args, rewrites=rewrite or [], cluster_type=cluster_type, json=json))
+    if graph and graph not in GRAPHS:
+        raise typer.BadParameter(f"--graph: {graph!r} is none of {', '.join(GRAPHS)}")
+    wish = Wish(
+        args=args, rewrites=tuple(rewrite or ()), cluster_type=cluster_type, json=output is Output.JSON, graph=graph,
+        order=order.value,
+    )  # fmt: skip
+    raise typer.Exit(plan_folder(folder, wish))
 
 
 def rewrites_of(pairs: list[str]) -> dict[str, str]:
@@ -45,10 +59,11 @@ def rewrites_of(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _of_environment(name: str, output: Output, config: Path | None, state_dir: Path | None) -> None:
-    from gitopsd.cli.diff import verb as diff
+def _of_environment(name: str, where: Where, output: Output, *, update: bool) -> None:
+    from gitopsd.cli.diff import show
     from gitopsd.errors import Reason, UserError
+    from gitopsd.web.commands import PlanRequest
 
     if "/" in name or name in (".", ".."):
         raise UserError(Reason.PACKAGE_INVALID, f"there is no folder {name}", hint="give a folder or an environment")
-    diff(name, exit_code=False, output=output, config=config, state_dir=state_dir)
+    show(PlanRequest(environment=name, update=update), where, output)

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitopsd.cli.output import Exit, code_of, problem_data, problems_text, say, say_json, tell_error
 from gitopsd.errors import GitopsdError
-from gitopsd.model.plan import Evaluation
+from gitopsd.model.plan import Evaluation, Plan
+
+GRAPHS = ("text", "json", "dot")
+"""Forms of ``--graph``."""
 
 
-def plan_folder(folder: Path, *, args: Path | None, rewrites: Iterable[str], cluster_type: str, json: bool) -> int:
-    """Shows the plan of the package in a folder and returns the exit code. ``rewrites`` are ``FROM=TO`` pairs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How to plan a folder and what to show. ``rewrites`` are ``FROM=TO`` pairs; ``graph`` is one of ``GRAPHS``, or
+    empty for the plan itself; ``order`` an order mode whose edges the graph has as well."""
+
+    args: Path | None = None
+    rewrites: tuple[str, ...] = ()
+    cluster_type: str = "docker"
+    json: bool = False
+    graph: str = ""
+    order: str = "graph"
+
+
+def plan_folder(folder: Path, wish: Wish) -> int:
+    """Shows the plan of the package in a folder and returns the exit code."""
     from gitopsd.daemon.offline import Offline
 
-    pairs = dict(pair.split("=", 1) for pair in rewrites)
+    pairs = dict(pair.split("=", 1) for pair in wish.rewrites)
     try:
-        evaluation = Offline(folder=folder, rewrites=pairs, cluster_type=cluster_type).plan(args)
+        evaluation = Offline(folder=folder, rewrites=pairs, cluster_type=wish.cluster_type).plan(wish.args)
     except GitopsdError as error:
         tell_error(error)
         return code_of(error)
-    show(evaluation, json=json)
+    if wish.graph and evaluation.plan is not None:
+        _show_graph(evaluation.plan, "json" if wish.json else wish.graph, wish.order)
+    else:
+        show(evaluation, json=wish.json or wish.graph == "json")
     return Exit.OK if evaluation.plan is not None else Exit.INVALID
+
+
+def _show_graph(plan: Plan, form: str, order: str) -> None:
+    from gitopsd.model.environment import OrderMode
+    from gitopsd.report.graph import graph_data, graph_dot, graph_text
+
+    mode = OrderMode(order)
+    if form == "json":
+        say_json(graph_data(plan, mode))
+    else:
+        say(graph_dot(plan, mode) if form == "dot" else graph_text(plan, mode))
 
 
 def show(evaluation: Evaluation, *, json: bool) -> None:

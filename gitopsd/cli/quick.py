@@ -18,15 +18,15 @@ def quick_plan(words: list[str]) -> int | None:
     if read is None:
         return None
     folder, options = read
-    from gitopsd.cli.planning import plan_folder
+    from gitopsd.cli.planning import Wish, plan_folder
 
-    return plan_folder(
-        folder,
+    wish = Wish(
         args=Path(options["args"][-1]) if "args" in options else None,
-        rewrites=options.get("rewrite", []),
+        rewrites=tuple(options.get("rewrite", ())),
         cluster_type=options.get("type", ["docker"])[-1],
         json=options.get("output", ["text"])[-1] == "json",
     )
+    return plan_folder(folder, wish)
 
 
 def _read(words: list[str]) -> tuple[Path, dict[str, list[str]]] | None:

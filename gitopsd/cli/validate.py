@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from gitopsd.cli.options import Output, OutputOption
 from gitopsd.cli.output import Exit, problem_data, problems_text, say, say_json
 from gitopsd.cli.plan import rewrites_of
 from gitopsd.daemon.offline import Offline
-from gitopsd.errors import GitopsdError, Reason
 from gitopsd.kit.text import count_text
 from gitopsd.model.plan import Problem
 
@@ -40,25 +40,16 @@ def verb(
         files: list[Path | None] = [*args] if args else [None]
         for file in files:
             checked += (str(file or "no arguments"),)
-            problems += _of_package(offline, file)
-    _show(problems, f"{count_text(len(checked), noun)} checked", output)
+            problems += tuple(replace(item, message=_with(file, item)) for item in offline.examine(file))
+    _show(tuple(dict.fromkeys(problems)), f"{count_text(len(checked), noun)} checked", output)
     failed = any(problem.severity == "error" for problem in problems)
     raise typer.Exit(Exit.INVALID if failed else Exit.OK)
 
 
-def _of_package(offline: Offline, file: Path | None) -> tuple[Problem, ...]:
-    try:
-        evaluation = offline.plan(file)
-    except GitopsdError as error:
-        return (Problem.of(error, str(file or "package")),)
-    warnings = evaluation.plan.warnings if evaluation.plan is not None else ()
-    return evaluation.problems + tuple(
-        Problem(
-            stage="evaluate", reason=Reason.UNSUPPORTED, message=item.message, severity="warning",
-            position=str(item.position),
-        )
-        for item in warnings
-    )  # fmt: skip
+def _with(file: Path | None, problem: Problem) -> str:
+    """Which of the files a problem came with, unless it says so."""
+    told = file is None or problem.position.startswith(str(file))
+    return problem.message if told else f"with {file}: {problem.message}"
 
 
 def _show(problems: tuple[Problem, ...], summary: str, output: Output) -> None:

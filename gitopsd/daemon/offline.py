@@ -54,6 +54,28 @@ class Offline:
         )  # fmt: skip
         return self._evaluated(environment, arguments, git, evaluator)
 
+    def examine(self, args_file: Path | None = None) -> tuple[Problem, ...]:
+        """Every problem of the package with a file of arguments: of its evaluation, of what it will not be given, and
+        of its templates and jq programs, which are parsed and not run."""
+        try:
+            return self._examined(self.plan(args_file), self._evaluator())
+        except GitopsdError as error:
+            return (Problem.of(error, str(args_file or "package")),)
+
+    def _examined(self, evaluation: Evaluation, evaluator: WorkerEvaluator) -> tuple[Problem, ...]:
+        from gitopsd.daemon.texts import text_problems
+
+        if evaluation.plan is None:
+            return evaluation.problems
+        warnings = tuple(
+            Problem(
+                stage="evaluate", reason=Reason.UNSUPPORTED, message=item.message, severity="warning",
+                position=str(item.position),
+            )
+            for item in evaluation.plan.warnings
+        )  # fmt: skip
+        return (*evaluation.problems, *text_problems(evaluation.plan, evaluator), *warnings)
+
     def check(self) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """The environments of the folder's ``gitopsd.yaml``, and every problem: those of the file, and those of each
         environment's package with its arguments."""
@@ -70,13 +92,13 @@ class Offline:
         return names, tuple(problems)
 
     def _problems(
-        self, environment: Environment, commit: Commit, git: FolderGit, evaluator: Evaluator
+        self, environment: Environment, commit: Commit, git: FolderGit, evaluator: WorkerEvaluator
     ) -> tuple[Problem, ...]:
         from gitopsd.fetch import read_arguments
 
         try:
             arguments = read_arguments(environment, commit, git, evaluator)
-            return self._evaluated(environment, arguments, git, evaluator).problems
+            return self._examined(self._evaluated(environment, arguments, git, evaluator), evaluator)
         except GitopsdError as error:
             return (Problem.of(error, environment.name),)
 

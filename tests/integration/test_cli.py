@@ -146,6 +146,36 @@ def test_a_package_is_checked_with_each_of_its_argument_files(call: Any, tmp_pat
     assert "bad.yaml" in checked.stdout
 
 
+def test_templates_and_jq_programs_that_cannot_be_parsed_are_found(call: Any, tmp_path: Path) -> None:
+    source = """
+def run(plan):
+    plan.render_templates(name="conf", config={
+        "good": struct(template="{{ .x | nothing }}", data={}), "bad": struct(template="a\\n{{ .x", data={}),
+        "late": struct(template="{{ index .x 9 }}", data={"x": []})})
+    recipe = GetHttpRequestRecipe(port_id="a", endpoint="/", extract={"one": ".[", "two": "input | error"})
+    plan.add_service("web", ServiceConfig(image="a", ports={"a": PortSpec(80)},
+        ready_conditions=ReadyCondition(recipe, "code", "==", 200)))
+    plan.exec("web", ExecRecipe(["true"], extract={"k": "fromjson | . as $x | $y"}))
+"""
+    checked = call("validate", str(package(tmp_path / "p", source)))
+    assert checked.returncode == 3
+    assert "1 argument file checked, 4 problems" in checked.stdout, checked.stdout
+    assert "error: main.star:3: artifact/conf bad: the template cannot be parsed: template: bad:2:" in checked.stdout
+    assert 'function "nothing" not defined' in checked.stdout
+    assert "error: main.star:7: service/web extract one: the jq program '.[' cannot be compiled" in checked.stdout
+    assert "exec/web@0 extract k" in checked.stdout
+
+
+def test_the_graph_of_a_plan_is_shown_in_each_of_its_forms(call: Any, tmp_path: Path) -> None:
+    source = 'def run(plan):\n  plan.add_service("a", ServiceConfig(image="a"))\n  plan.exec("a", ExecRecipe(["x"]))'
+    folder = str(package(tmp_path / "p", source))
+    assert "   2. exec/a@0  <- service/a\n" in call("plan", folder, "--graph").stdout
+    assert '"service/a" -> "exec/a@0";' in call("plan", "--graph=dot", folder, "--order", "staged").stdout
+    data = json.loads(call("plan", folder, "--graph=json").stdout)
+    assert data["edges"] == [{"before": "service/a", "after": "exec/a@0", "why": "need"}]
+    assert call("plan", folder, "--graph=png").returncode == 2
+
+
 def test_the_manual_is_there_and_an_unknown_page_is_suggested(call: Any) -> None:
     assert "configuration" in call("docs").stdout
     assert call("docs", "reasons").stdout.startswith("# Reasons")

@@ -20,7 +20,7 @@ from .parser import parse
 MAX_OUTPUT: Final = 64 * 1024 * 1024
 MAX_STEPS: Final = 5_000_000
 
-__all__ = ["MAX_OUTPUT", "MAX_STEPS", "TemplateError", "render", "render_bytes"]
+__all__ = ["MAX_OUTPUT", "MAX_STEPS", "TemplateError", "check", "render", "render_bytes"]
 
 
 def render_bytes(
@@ -40,6 +40,11 @@ def render_bytes(
     text, name = utf8(template).decode(), utf8(name).decode()
     trees = parse(text, name, NAMES)
     return execute(trees, decode(data_json), name=name, limits=Limits(max_output, max_steps))
+
+
+def check(template: str, *, name: str = "template") -> None:
+    """Parses a template and runs nothing. Raises TemplateError."""
+    parse(utf8(template).decode(), utf8(name).decode(), NAMES)
 
 
 def render(
