@@ -6,18 +6,17 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from gitopsd.apply import Site, apply
+from gitopsd.apply import Site, apply, secret_digests
 from gitopsd.compare import Facts, compare
 from gitopsd.errors import PASSING, Reason, StepError, TransientError, UserError
 from gitopsd.fetch import read_arguments
-from gitopsd.kit.text import one_line
-from gitopsd.model.diff import Diff
-from gitopsd.model.environment import Commit, Environment, PrunePolicy, RollbackPolicy
+from gitopsd.model.diff import Action, Diff
+from gitopsd.model.environment import Commit, Environment, InterruptedPolicy, PrunePolicy, RollbackPolicy
 from gitopsd.model.package import Lock, moves
 from gitopsd.model.plan import Evaluation, Plan, Problem
-from gitopsd.model.record import EARLIER_GOODS, LastGood, RecordedEnclave
-from gitopsd.model.run import Applied, Condition, ConditionState, Run, Trigger, Verdict
-from gitopsd.model.values import Frozen, Secret, refs_in
+from gitopsd.model.record import EARLIER_GOODS, SCHEME, STUCK, LastGood, RecordedEnclave
+from gitopsd.model.run import Applied, Run, Trigger, Verdict, condition_after
+from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend, EvaluationRequest, Record
 from gitopsd.report import Start, announce
 from gitopsd.resolve import keep_present, resolve
@@ -26,6 +25,8 @@ from gitopsd.world import World
 
 HOLDING = (Reason.INTERRUPTED, Reason.RESULT_LOST)
 """Reasons that wait for a person instead of leading to a rollback."""
+PERSONAL = (Trigger.SYNC, Trigger.UPDATE)
+"""Runs that a person asked for: they try again what is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,20 +95,25 @@ class Attempt:
         )
         return desired(request, self.environment, self.backend, world)
 
-    def difference(self, plan: Plan, recorded: RecordedEnclave, *, back: bool = False) -> Diff:
+    def difference(self, plan: Plan, recorded: RecordedEnclave, *, good: LastGood | None = None) -> Diff:
+        """What separates the enclave from a plan; from that of a good one on the way back to it."""
         live = self.backend.observe(self.environment.enclave)
         policy = self.environment.policy
-        if back and policy.prune is PrunePolicy.OFF:
-            policy = replace(policy, prune=PrunePolicy.ON)  # live shall equal what was good
-        secrets = self.world.secrets
-        names = {ref.name for item in plan.instructions for ref in refs_in(item.op) if isinstance(ref, Secret)}
-        digests = {n: secrets.keyed_digest(secrets.reveal(self.environment.name, n)) for n in sorted(names)}
-        return compare(plan, recorded, live, policy, Facts(commit=self.commit.id, secrets=Frozen(digests)))
+        digests = secret_digests(plan, recorded, self.world.secrets, self.environment.name)
+        facts = Facts(commit=self.commit.id, secrets=digests)
+        if good is None or policy.prune is not PrunePolicy.OFF:
+            return compare(plan, recorded, live, policy, facts)
+        # live shall equal what was good: what came since goes, what had been left alone before is left alone
+        diff = compare(plan, recorded, live, replace(policy, prune=PrunePolicy.ON), facts)
+        return diff.without({c.id for c in diff.changes if c.action is Action.DELETE and c.id in good.serials})
 
     def site(self, *, back: bool = False, commit: str = "") -> Site:
-        world = self.world
+        world, environment = self.world, self.environment
+        if self.trigger in PERSONAL:  # whoever asks has decided
+            policy = replace(environment.policy, interrupted=InterruptedPolicy.RERUN)
+            environment = replace(environment, policy=policy)
         return Site(
-            environment=self.environment,
+            environment=environment,
             backend=self.backend,
             record=self.record,
             evaluator=world.evaluator,
@@ -130,15 +136,18 @@ class Attempt:
         plan = evaluation.plan
         if plan is None:
             return End(verdict=Verdict.INVALID, problems=evaluation.problems)
-        if plan.digest in recorded.bad_plans and self.trigger is Trigger.COMMIT:
+        if recorded.bad_plans and plan.digest in recorded.bad_plans and self.trigger not in PERSONAL:
+            good = recorded.last_good
+            if good is not None and recorded.unfinished == good.plan.digest:
+                return self._return(good, End(verdict=Verdict.ROLLED_BACK))  # that was interrupted
             message = "this plan failed before and was rolled back"
             return self._hold(Reason.BAD_PLAN, message, "push another plan, or try it again with `gitopsd sync`")
         return self.carry_out(evaluation, recorded)
 
     def _held(self, recorded: RecordedEnclave) -> End | None:
-        if self.environment.policy.suspend and self.trigger not in (Trigger.SYNC, Trigger.UPDATE):
+        if self.environment.policy.suspend and self.trigger not in PERSONAL:
             return self._hold(Reason.SUSPENDED, "the environment is suspended", "resume it to follow commits again")
-        if recorded.pinned == self.commit.id and self.trigger is Trigger.COMMIT:
+        if recorded.pinned == self.commit.id and self.trigger not in PERSONAL:
             message = "a person rolled this commit back"
             return self._hold(Reason.SUSPENDED, message, "push a new commit, or apply it again with `gitopsd sync`")
         source, followed = self.environment.source, recorded.commit
@@ -163,33 +172,47 @@ class Attempt:
             return End(verdict=Verdict.INVALID, problems=evaluation.problems)
         if (lost := diff.lost) and not diff.empty:
             return self._hold(Reason.RESULT_LOST, lost, "restore it, or run the step again by changing its text")
-        if evaluation.lock != recorded.lock:
-            self._save(recorded, lock=evaluation.lock)
+        begun = recorded.unfinished if diff.empty else diff.plan_digest
+        if (evaluation.lock, begun) != (recorded.lock, recorded.unfinished):
+            self._save(recorded, lock=evaluation.lock, unfinished=begun)
         start = Start(run_id=self.id, environment=self.environment.name, commit=self.commit, diff=diff)
         announce(start, self.world.store, clock=self.world.clock, journal=self.world.journal)
         applied = apply(diff, self.site(), self.preempt)
         if applied.preempted:
             return End(verdict=Verdict.SUPERSEDED, applied=applied, superseded_by=self.preempt())
         if applied.ok:
-            self._remember(diff.plan)
+            self._remember(diff)
             return End(verdict=Verdict.NOOP if diff.empty else Verdict.SUCCEEDED, applied=applied)
-        return self._failed(diff, applied)
+        return self._failed(diff, applied, evaluation)
 
-    def _failed(self, diff: Diff, applied: Applied) -> End:
+    def _failed(self, diff: Diff, applied: Applied, evaluation: Evaluation) -> End:
         problems = tuple(item.problem for item in applied.failed if item.problem)
         if any(problem.reason in HOLDING for problem in problems):
             return End(verdict=Verdict.HELD, applied=applied, problems=problems)
         if self.trigger is Trigger.DRIFT or all(problem.reason in PASSING for problem in problems):
             return End(verdict=Verdict.FAILED, applied=applied, problems=problems)
         recorded = self.recorded()
-        self._save(recorded, bad_plans=(diff.plan_digest,), commit=self.commit.id)
-        good = recorded.last_good
-        if self.environment.policy.rollback is RollbackPolicy.NONE or good is None:
-            return End(verdict=Verdict.FAILED, applied=applied, problems=problems)
+        good, failed = recorded.last_good, End(verdict=Verdict.FAILED, applied=applied, problems=problems)
+        if good is not None and good.plan.digest == diff.plan_digest:
+            return failed  # there is nothing else to go back to, and the plan is not what is bad
+        asked = evaluation.plan.digest if evaluation.plan else diff.plan_digest
+        returns = good if self.environment.policy.rollback is RollbackPolicy.LAST_GOOD else None
+        unfinished = returns.plan.digest if returns else recorded.unfinished
+        self._save(recorded, bad_plans=(asked,), commit=self.commit.id, unfinished=unfinished)
+        return self._return(returns, failed) if returns else failed
+
+    def _return(self, good: LastGood, failed: End) -> End:
+        """The way back after a failure; one that fails stops, and nothing but a new commit or a person goes on."""
         back = self._back_to(good)
-        verdict = Verdict.ROLLED_BACK if back.ok else Verdict.ROLLBACK_FAILED
+        self._save(self.recorded(), unfinished="" if back.ok else STUCK)
         more = tuple(item.problem for item in back.failed if item.problem)
-        return End(verdict=verdict, applied=applied, rollback=back, restored=good.commit, problems=(*problems, *more))
+        return replace(
+            failed,
+            verdict=Verdict.ROLLED_BACK if back.ok else Verdict.ROLLBACK_FAILED,
+            rollback=back,
+            restored=good.commit,
+            problems=(*failed.problems, *more),
+        )
 
     def _back_to(self, good: LastGood) -> Applied:
         """Compares with the last good plan and applies that: the same two stages as any other run."""
@@ -197,22 +220,29 @@ class Attempt:
         self._save(recorded, lock=recorded.lock.with_(good.lock))
         keep_present(good.lock, self.environment, self.world.git)
         recorded = replace(recorded, commit=good.commit)
-        attempt = replace_commit(self, good.commit)
-        diff = attempt.difference(good.plan, recorded, back=True)
+        attempt = replace(self, commit=replace(self.commit, id=good.commit))
+        diff = attempt.difference(good.plan, recorded, good=good)
         return apply(diff, self.site(back=True, commit=good.commit), nothing_newer)
 
     def check(self) -> End:
         recorded = self.recorded()
-        if recorded.last_good is None or recorded.last_good.commit != self.commit.id:
+        good = recorded.last_good
+        if good is None or good.commit != self.commit.id:
             return End(verdict=Verdict.NOOP)
-        diff = self.difference(recorded.last_good.plan, recorded)
-        if diff.empty:
-            return End(verdict=Verdict.NOOP, applied=Applied(diff=diff))
-        applied = apply(diff, self.site(), self.preempt)
+        if recorded.unfinished and recorded.unfinished != good.plan.digest:
+            return End(verdict=Verdict.NOOP)  # half-way to another plan, on purpose: nothing here is drift
+        returns = bool(recorded.unfinished)
+        diff = self.difference(good.plan, recorded, good=good if returns else None)
+        applied = apply(diff, self.site(back=returns), self.preempt)
         problems = tuple(item.problem for item in applied.failed if item.problem)
         if applied.preempted:
             return End(verdict=Verdict.SUPERSEDED, applied=applied, superseded_by=self.preempt())
-        return End(verdict=Verdict.SUCCEEDED if applied.ok else Verdict.FAILED, applied=applied, problems=problems)
+        if not applied.ok:
+            return End(verdict=Verdict.FAILED, applied=applied, problems=problems)
+        self._adopt(diff, recorded)
+        if returns or not diff.empty:
+            self._save(self.recorded(), unfinished="", last_good=replace(good, serials=self._serials()))
+        return End(verdict=Verdict.NOOP if diff.empty else Verdict.SUCCEEDED, applied=applied)
 
     def go_back(self) -> End:
         """To the newest good plan that is not the one of the recorded commit."""
@@ -222,55 +252,60 @@ class Attempt:
         if not older:
             return self._hold(Reason.ROLLBACK_FAILED, "there is no good plan to go back to", "push a fix")
         good = goods[older[0]]
-        back = self._back_to(good)
-        problems = tuple(item.problem for item in back.failed if item.problem)
-        if not back.ok:
-            return End(verdict=Verdict.ROLLBACK_FAILED, rollback=back, restored=good.commit, problems=problems)
-        serials = self._serials()
-        self._save(
-            self.recorded(),
-            pinned=recorded.commit,
-            commit=good.commit,
-            plan_digest=good.plan.digest,
-            last_good=replace(good, serials=serials),
-            earlier=goods[older[0] + 1 :],
-        )
-        return End(verdict=Verdict.ROLLED_BACK, rollback=back, restored=good.commit)
+        again = recorded.pinned and recorded.last_good and recorded.commit == recorded.last_good.commit
+        pinned = recorded.pinned if again else recorded.commit  # the newest commit, also further back
+        self._save(recorded, pinned=pinned, unfinished=good.plan.digest)
+        end = self._return(good, End(verdict=Verdict.ROLLED_BACK))
+        if end.verdict is Verdict.ROLLED_BACK:
+            self._save(
+                self.recorded(),
+                commit=good.commit,
+                plan_digest=good.plan.digest,
+                last_good=replace(good, serials=self._serials()),
+                earlier=goods[older[0] + 1 :],
+            )
+        return end
 
     # --- what is remembered -------------------------------------------------------------------------------
 
-    def _remember(self, plan: Plan) -> None:
+    def _remember(self, diff: Diff) -> None:
         """A plan that was applied whole is the last good one, with the results that it has."""
-        recorded = self.recorded()
+        recorded, plan = self.recorded(), diff.plan
+        self._adopt(diff, recorded)
+        before, serials, digest = recorded.last_good, self._serials(), plan.digest
         if (
-            recorded.last_good is not None
-            and recorded.last_good.commit == self.commit.id
-            and recorded.commit == self.commit.id
-            and recorded.last_good.plan.digest == plan.digest
-            and recorded.last_good.lock == recorded.lock
-            and not recorded.bad_plans
-            and not recorded.pinned
+            before is not None
+            and recorded.plan_digest == digest
+            and (before.commit, recorded.commit) == (self.commit.id, self.commit.id)
+            and (before.lock, before.serials) == (recorded.lock, serials)
+            and not (recorded.bad_plans or recorded.pinned or recorded.unfinished)
         ):
             return
-        good = LastGood(
-            commit=self.commit.id,
-            plan=plan,
-            serials=self._serials(),
-            when=self.world.clock.now(),
-            lock=recorded.lock,
-        )
+        now = self.world.clock.now()
+        good = LastGood(commit=self.commit.id, plan=plan, serials=serials, when=now, lock=recorded.lock)
         earlier = recorded.earlier
-        if recorded.last_good is not None and recorded.last_good.plan.digest != plan.digest:
-            earlier = (recorded.last_good, *earlier)[:EARLIER_GOODS]
+        if before is not None and recorded.plan_digest != digest:
+            earlier = (before, *earlier)[:EARLIER_GOODS]
         self._save(
             recorded,
             commit=self.commit.id,
-            plan_digest=plan.digest,
+            plan_digest=digest,
             last_good=good,
             earlier=earlier,
             bad_plans=(),
             pinned="",
+            unfinished="",
+            scheme=SCHEME,
         )
+
+    def _adopt(self, diff: Diff, recorded: RecordedEnclave) -> None:
+        """Takes the steps of an older release over as this one writes them."""
+        if recorded.scheme >= SCHEME or not diff.empty:
+            return
+        for change in diff.changes:
+            if change.before is not None and change.after is not None:
+                self.record.finish(self.environment.enclave, replace(change.before, instruction=change.after))
+        self._save(self.recorded(), scheme=SCHEME)
 
     def _serials(self) -> Frozen[str]:
         return Frozen({item: step.serial for item, step in self.recorded().steps.items()})
@@ -278,8 +313,6 @@ class Attempt:
     def _save(self, recorded: RecordedEnclave, **changes: object) -> None:
         head = replace(recorded, environment=self.environment.name, **changes)  # type: ignore[arg-type]
         self.record.save_head(self.environment.enclave, head)
-
-    # --- the end ------------------------------------------------------------------------------------------
 
     def guarded(self, verb: Callable[[], End]) -> End:
         """An error outside of ``apply`` is a verdict as well; nothing that was live has been touched by it."""
@@ -312,37 +345,7 @@ class Attempt:
         return run
 
     def _set_condition(self, run: Run) -> None:
-        state = _CONDITIONS.get(run.verdict)
         before = self.world.store.condition(run.environment)
-        waiting = before is not None and before.state is ConditionState.HELD and run.trigger is Trigger.DRIFT
-        if state is None or (waiting and state is ConditionState.READY):
-            return
-        if run.problems and run.problems[0].reason is Reason.SUSPENDED and self.environment.policy.suspend:
-            state = ConditionState.SUSPENDED
-        message = one_line(run.problems[0].message, limit=300) if run.problems else ""
-        since = before.since if before and before.state is state else run.ended_at
-        now = Condition(environment=run.environment, state=state, message=message, commit=self.commit.id, since=since)
-        if now != before:
+        now = condition_after(run, before, suspended=self.environment.policy.suspend)
+        if now is not None and now != before:
             self.world.store.save_condition(now)
-
-
-_CONDITIONS = {
-    Verdict.NOOP: ConditionState.READY,
-    Verdict.SUCCEEDED: ConditionState.READY,
-    Verdict.FAILED: ConditionState.DEGRADED,
-    Verdict.INVALID: ConditionState.DEGRADED,
-    Verdict.ROLLED_BACK: ConditionState.HELD,
-    Verdict.ROLLBACK_FAILED: ConditionState.DEGRADED,
-    Verdict.HELD: ConditionState.HELD,
-}
-
-
-def replace_commit(attempt: Attempt, commit: str) -> Attempt:
-    """The same attempt for another commit."""
-    return Attempt(
-        environment=attempt.environment,
-        commit=replace(attempt.commit, id=commit),
-        world=attempt.world,
-        trigger=attempt.trigger,
-        preempt=attempt.preempt,
-    )

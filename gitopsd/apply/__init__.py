@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitopsd.apply.executor import Execution, patience_of
-from gitopsd.apply.resolving import Known
+from gitopsd.apply.resolving import Known, secret_digests
 from gitopsd.apply.site import Patience, Site, masked
 from gitopsd.compare import read
 from gitopsd.model.diff import Diff
 from gitopsd.model.run import Applied
 
-__all__ = ["Known", "Patience", "Site", "apply", "masked"]
+__all__ = ["Known", "Patience", "Site", "apply", "masked", "secret_digests"]
 
 
 def apply(diff: Diff, site: Site, newer: Callable[[], str]) -> Applied:

@@ -22,8 +22,8 @@ from gitopsd.compare.inputs import (
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.redact import spelled, spellings
 from gitopsd.model.ops import Op
-from gitopsd.model.plan import Instruction
-from gitopsd.model.record import Step
+from gitopsd.model.plan import Instruction, Plan
+from gitopsd.model.record import RecordedEnclave, Step
 from gitopsd.model.values import (
     Address,
     Frozen,
@@ -37,7 +37,9 @@ from gitopsd.model.values import (
     join_parts,
     map_refs,
     plain_text,
+    refs_in,
 )
+from gitopsd.ports import Secrets
 
 T = TypeVar("T")
 
@@ -170,3 +172,14 @@ def _conceal_text(text: str, secrets: Mapping[str, str]) -> Value:
 def shown(value: Value) -> str:
     """A value as text for people; references stay readable names, so no secret shows."""
     return describe_text(value) if isinstance(value, (Text, StepResult, Address, Secret)) else plain_text(value)
+
+
+def secret_digests(plan: Plan, recorded: RecordedEnclave, secrets: Secrets, environment: str) -> Frozen[str]:
+    """Keyed digests of the secrets that a plan names, and of those that stand in recorded results and still exist.
+
+    Raises UserError SECRET_MISSING for one that the plan names and that is not bound to the environment.
+    """
+    named = {ref.name for item in plan.instructions for ref in refs_in(item.op) if isinstance(ref, Secret)}
+    told = {ref.name for step in recorded.steps.values() for ref in refs_in(step.output) if isinstance(ref, Secret)}
+    names = named | (told & set(secrets.names(environment)) if told else set())
+    return Frozen({name: secrets.keyed_digest(secrets.reveal(environment, name)) for name in sorted(names)})

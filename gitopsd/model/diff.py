@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gitopsd.model.package import Move
@@ -103,6 +103,12 @@ class Diff:
     def empty(self) -> bool:
         """Whether nothing has to be done."""
         return all(change.action is Action.KEEP and change.why is Why.NONE for change in self.changes)
+
+    def without(self, ids: set[str]) -> Diff:
+        """The same diff with some of its changes left out."""
+        kept = (change for change in self.changes if change.id not in ids)
+        changes = (replace(change, needs=tuple(need for need in change.needs if need not in ids)) for change in kept)
+        return replace(self, changes=tuple(changes))
 
     @property
     def lost(self) -> str:

@@ -83,6 +83,9 @@ PAST_RESULTS = 8
 """Earlier results of one-shots and captures that are kept per id, beside every step that a good plan needs."""
 
 
+STUCK = "stuck"
+"""In place of a digest: a way back failed, so that the enclave is as no plan describes it."""
+
 EARLIER_GOODS = 4
 """Good plans before the last one that are kept."""
 
@@ -108,7 +111,9 @@ class RecordedEnclave:
     newest first, which a rollback or a reverted revert may recall. ``bad_plans`` are digests of plans whose apply
     failed. ``earlier`` are the good plans before the last one, newest first, for a person's rollback. ``pinned`` holds
     a commit that a person rolled back, until a new commit or ``sync``. ``lock`` holds the dependencies of the plan
-    that was evaluated last.
+    that was evaluated last. ``unfinished`` is the digest of a plan that was begun, forward or on the way back, and has
+    not come to its end: until then what differs from the last good plan is nobody's drift; :data:`STUCK` after a way
+    back that failed.
     """
 
     name: str
@@ -123,6 +128,7 @@ class RecordedEnclave:
     earlier: tuple[LastGood, ...] = ()
     bad_plans: tuple[str, ...] = ()
     pinned: str = ""
+    unfinished: str = ""
     lock: Lock = Lock()
     generation: int = 0
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gitopsd.errors import Reason
+from gitopsd.kit.text import one_line
 from gitopsd.model.diff import Action, Change, Diff, Why
 from gitopsd.model.environment import Commit
 from gitopsd.model.plan import Problem
@@ -118,6 +120,36 @@ class Condition:
     message: str = ""
     commit: str = ""
     since: datetime | None = None
+
+
+_CONDITIONS = {
+    Verdict.NOOP: ConditionState.READY,
+    Verdict.SUCCEEDED: ConditionState.READY,
+    Verdict.FAILED: ConditionState.DEGRADED,
+    Verdict.INVALID: ConditionState.DEGRADED,
+    Verdict.ROLLED_BACK: ConditionState.HELD,
+    Verdict.ROLLBACK_FAILED: ConditionState.DEGRADED,
+    Verdict.HELD: ConditionState.HELD,
+}
+
+
+def condition_after(run: Run, before: Condition | None, *, suspended: bool) -> Condition | None:
+    """The condition that follows from a run; None when it says nothing about it.
+
+    What a commit is held or degraded for outlasts drift checks that find the last good plan as it should be.
+    """
+    state = _CONDITIONS.get(run.verdict)
+    if state is None or (run.trigger is Trigger.DRIFT and run.applied is None):
+        return None
+    if before and run.trigger is Trigger.DRIFT and state is ConditionState.READY:
+        another = before.state is ConditionState.DEGRADED and before.commit != run.commit.id
+        if another or before.state is ConditionState.HELD:
+            return None
+    if run.problems and run.problems[0].reason is Reason.SUSPENDED and suspended:
+        state = ConditionState.SUSPENDED
+    message = one_line(run.problems[0].message, limit=300) if run.problems else ""
+    since = before.since if before and before.state is state else run.ended_at
+    return Condition(environment=run.environment, state=state, message=message, commit=run.commit.id, since=since)
 
 
 class ReportState(StrEnum):

@@ -181,13 +181,12 @@ def test_a_commit_that_changes_nothing_of_the_package_is_a_no_op(site: Site) -> 
 def test_a_service_that_never_becomes_ready_goes_back(site: Site) -> None:
     good = site.push("{level: a}")
     site.follow(good)
-    before = site.backend.observe("dev").services
+    before = {name: site.backend.workload("dev", name).spec for name in ("db", "web")}
     run = site.follow(site.push("{level: b, broken: 'broken:1'}"), preempt=lambda: "")
     assert run.verdict is Verdict.ROLLED_BACK, run.problems
     assert run.restored == good.id
     assert "web never became ready" in run.problems[0].message
-    after = site.backend.observe("dev").services
-    assert {n: s.config_digest for n, s in after.items()} == {n: s.config_digest for n, s in before.items()}
+    assert {name: site.backend.workload("dev", name).spec for name in ("db", "web")} == before
     assert site.ran("task") == ["genesis: /bin/sh -c make-genesis"]
     assert site.ran("exec") == ["db: init", "db: count"]
 

@@ -170,7 +170,7 @@ def _delete_difference(folder: Path, before: RecordedEnclave, after: RecordedEnc
 def _head_differs(before: RecordedEnclave, after: RecordedEnclave) -> bool:
     return any(
         getattr(before, name) != getattr(after, name)
-        for name in ("environment", "commit", "plan_digest", "bad_plans", "pinned", "scheme")
+        for name in ("environment", "commit", "plan_digest", "bad_plans", "pinned", "unfinished", "lock", "scheme")
     )
 
 
