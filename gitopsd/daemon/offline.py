@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from gitopsd.adapters.folder import FolderGit
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
+from gitopsd.daemon.hints import Hints
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Arguments, Download
@@ -22,7 +23,7 @@ from gitopsd.model.plan import Evaluation, Problem
 from gitopsd.model.values import Frozen, Json, freeze
 from gitopsd.ports import EvaluationRequest, Evaluator, Git, TreeFile
 from gitopsd.resolve import resolve
-from gitopsd.resolve.closure import close
+from gitopsd.resolve.closure import close, with_likely
 
 LARGEST_ARGUMENTS = 4 * 1024 * 1024
 
@@ -107,8 +108,14 @@ class Offline:
     ) -> Evaluation:
         commit = Commit(url=git.url, ref=environment.source.ref, id="")
         package = resolve(environment, commit, git, evaluator)
+        downloads = _Downloads(self.cache / "downloads")
+        hints = Hints(self.cache / "hints", f"{git.url}\n{package.locator}")
+        package = with_likely(package, hints.read(), environment, git, downloads)
         request = EvaluationRequest(package=package, arguments=arguments, cluster_type=self.cluster_type)
-        return close(request, environment, git, _Downloads(self.cache / "downloads"), evaluator)
+        evaluation = close(request, environment, git, downloads, evaluator)
+        if evaluation.plan is not None:
+            hints.keep(evaluation.lock)
+        return evaluation
 
     @property
     def is_environment_repository(self) -> bool:

@@ -18,7 +18,8 @@ from gitopsd.model.plan import Evaluation, Plan, Problem
 
 
 def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees: Trees) -> Evaluation:
-    """The plan that a package asks for with its arguments, or its problems, or the one source that is missing."""
+    """The plan that a package asks for with its arguments, or its problems, or the source that is missing, and behind
+    it those that literal imports name as well."""
     references = References()
     sources = Sources(request.package, trees)
     host = PlanHost(references, sources, request.cluster_type, request.constants)
@@ -27,7 +28,8 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
         entry = EntryPoint(file=sources.main_file())
         result = engine(host).run(entry, arguments)
     except MissingSource as missing:
-        return Evaluation(missing=(sources.missing[missing.locator],))
+        needed = sources.missing.pop(missing.locator)
+        return Evaluation(missing=(needed, *sources.missing.values()))
     except StarlarkProblem as problem:
         return Evaluation(problems=(_problem(problem, sources, references),))
     except HostError as error:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Protocol
 
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
-from gitopsd.model.ops import AddService
-from gitopsd.model.package import Lock
-from gitopsd.model.plan import Evaluation, Warned
+from gitopsd.model.ops import AddService, RunPython, RunSh
+from gitopsd.model.package import Lock, Missing, Package
+from gitopsd.model.parts import ServiceSpec
+from gitopsd.model.plan import Evaluation, Instruction, Warned
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend, Downloads, EvaluationRequest, Evaluator, Git, Store
 from gitopsd.resolve.package import complete, own_pin
@@ -18,6 +20,13 @@ from gitopsd.resolve.package import complete, own_pin
 ROUNDS = 32
 """Evaluations of one package in a row, each with more of what it asked for; more is a package that never ends."""
 
+ARGUMENTS = {
+    "env": "env_vars", "host_pid": "host_pid_namespace", "own_address": "private_ip_address_placeholder",
+    "ready": "ready_conditions", "tini": "tini_enabled", "tty": "tty_enabled",
+}  # fmt: skip
+"""Fields of services and tasks whose arguments have another name."""
+_NAMED = 4
+"""Instructions that one warning names."""
 _FORM = "locked"
 """Part of every key of a kept plan; another one where kept plans mean something else."""
 
@@ -64,24 +73,48 @@ def close(
     """The evaluation of a package whose sources are all there. Raises UserError EVALUATION_LIMIT after too many
     rounds, and what fetching a source raises."""
     package = request.package
+    tried: set[Missing] = set()
     for _ in range(ROUNDS):
         urls = dict.fromkeys((package.url, *(pin.url for pin in package.pins)))
         mirrors = Frozen({url: git.mirror(url) for url in urls})
         evaluation = evaluator.evaluate(replace(request, package=package, mirrors=mirrors))
         if not evaluation.missing:
             return evaluation
-        package = complete(package, evaluation.missing, environment, git, downloads)
+        package = complete(package, evaluation.missing[:1], environment, git, downloads)
+        others = tuple(item for item in evaluation.missing[1:] if item not in tried)
+        tried.update(others)
+        package = with_likely(package, others, environment, git, downloads)
     raise UserError(Reason.EVALUATION_LIMIT, f"the package asks for more sources after {ROUNDS} rounds")
+
+
+def with_likely(
+    package: Package, likely: tuple[Missing, ...], environment: Environment, git: Git, downloads: Downloads
+) -> Package:
+    """The package with those sources that can be had of what it may ask for: each saves a round. What cannot be had
+    fails when it is asked for, and code that never runs may name what it likes."""
+    for item in likely:
+        with contextlib.suppress(GitopsdError):
+            package = complete(package, (item,), environment, git, downloads)
+    return package
 
 
 def _warned(evaluation: Evaluation, backend: Backend) -> Evaluation:
     """Nothing is ignored silently."""
     if evaluation.plan is None:
         return evaluation
+    found: dict[str, list[Instruction]] = {}
+    for item in evaluation.plan.instructions:
+        asked = item.op.spec if isinstance(item.op, AddService) else item.op
+        if isinstance(asked, (ServiceSpec, RunSh, RunPython)):
+            for name in backend.ignored_fields(asked):
+                found.setdefault(ARGUMENTS.get(name, name), []).append(item)
     added = tuple(
-        Warned(message=f"{item.id}: this backend does not honour `{name}`", position=item.position)
-        for item in evaluation.plan.instructions
-        if isinstance(item.op, AddService)
-        for name in backend.ignored_fields(item.op.spec)
+        Warned(message=f"this backend does not honour `{name}` of {_listed(items)}", position=items[0].position)
+        for name, items in found.items()
     )
     return replace(evaluation, plan=replace(evaluation.plan, warnings=(*evaluation.plan.warnings, *added)))
+
+
+def _listed(items: list[Instruction]) -> str:
+    names = [item.id for item in items]
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

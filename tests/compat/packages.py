@@ -30,7 +30,9 @@ PACKAGES = (
         arguments=(".github/tests/**/*.yml", "test-configs/*.yml", "docs/**/*.yml", "params.yml"),
     ),
     Tried(repository="HugoByte/polkadot-kurtosis-package", arguments=("config.json", "testdata/*.json")),
-    Tried(repository="HugoByte/polkadot-kurtosis-package", path="chopsticks", arguments=("chopsticks/chopsticks.json",)),
+    Tried(
+        repository="HugoByte/polkadot-kurtosis-package", path="chopsticks", arguments=("chopsticks/chopsticks.json",)
+    ),
     Tried(repository="LZeroAnalytics/cosmos-package", arguments=("samples/*.yml",)),
     Tried(repository="LZeroAnalytics/layerzero-package", arguments=("network_*.yaml",)),
     Tried(repository="LZeroAnalytics/hyperlane-package", arguments=("config/*.yaml", "examples/*.json")),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ class Attempt:
     why: str = ""
 
 
+_PINNED = re.compile(r"the package needs (\S+)@(\S+): ")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """Everything that was tried with a package."""
@@ -43,6 +47,7 @@ class Result:
     tried: Tried
     checkout: Checkout
     attempts: tuple[Attempt, ...]
+    stand_ins: tuple[str, ...] = ()
 
 
 class Survey:
@@ -63,13 +68,26 @@ class Survey:
         checkout = self._checkouts[tried.repository]
         if checkout is None:
             return None
+        stand_ins: list[str] = []
+        while (pinned := self._unavailable(tried, checkout)) and pinned not in stand_ins:
+            stand_ins.append(pinned)
         attempts = tuple(self._attempt(tried, checkout, name) for name in ("", *_argument_files(tried, checkout)))
-        return Result(tried=tried, checkout=checkout, attempts=attempts)
+        return Result(tried=tried, checkout=checkout, attempts=attempts, stand_ins=tuple(stand_ins))
+
+    def _unavailable(self, tried: Tried, checkout: Checkout) -> str:
+        """What ``replace`` pins to a commit that the repositories here do not have ("" when there is none), after the
+        pin was taken out: the newest commit that is here stands in for it."""
+        found = _PINNED.search(self._attempt(tried, checkout, "").why)
+        manifest = checkout.folder / tried.path / "kurtosis.yml"
+        text = manifest.read_text("utf-8")
+        if found is None or f"{found[1]}@{found[2]}" not in text:
+            return ""
+        manifest.write_text(text.replace(f"{found[1]}@{found[2]}", found[1]), "utf-8")
+        return f"{found[1].removeprefix('github.com/')}@{found[2][:12]}"
 
     def _attempt(self, tried: Tried, checkout: Checkout, arguments: str) -> Attempt:
-        offline = Offline(
-            folder=checkout.folder / tried.path, rewrites=self._rewrites, cache=self._work / "cache"
-        )
+        folder = checkout.folder / tried.path
+        offline = Offline(folder=folder, rewrites=self._rewrites, cache=self._work / "cache")
         try:
             evaluation = offline.plan(checkout.folder / arguments if arguments else None)
         except GitopsdError as error:
@@ -96,22 +114,29 @@ def table(results: list[Result], command: str) -> str:
     """The results as a section of the manual."""
     lines = [f"`{command}`, on {datetime.now(UTC):%Y-%m-%d}.", ""]
     lines += ["| package | commit | day | arguments | planned | instructions |", "|---|---|---|---|---|---|"]
-    for result in results:
-        planned = [attempt for attempt in result.attempts if attempt.outcome == PLANNED]
-        counts = sorted(attempt.instructions for attempt in planned)
-        span = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 and counts[0] != counts[-1] else "".join(map(str, counts[:1]))
-        name, checkout = result.tried.title, result.checkout
-        files = f"defaults and {len(result.attempts) - 1} files" if len(result.attempts) > 1 else "defaults"
-        lines.append(
-            f"| {name} | `{checkout.commit[:12]}` | {checkout.day} | {files} | {len(planned)} of {len(result.attempts)} | {span} |"
-        )
+    lines += [_row(result) for result in results]
+    lines += [
+        f"\n{result.tried.title}: the repositories at hand lack {', '.join(result.stand_ins)}, so the newest commits "
+        "there stand in for them."
+        for result in results
+        if result.stand_ins
+    ]
     lines += ["", "What was not planned, and why:", "", "| package | arguments | outcome | why |", "|---|---|---|---|"]
     for result in results:
-        for attempt in result.attempts:
-            if attempt.outcome != PLANNED:
-                why = attempt.why.replace("|", "\\|").replace("\n", " ")[:300]
-                lines.append(f"| {result.tried.title} | {attempt.arguments or 'defaults'} | {attempt.outcome} | {why} |")
+        for attempt in (item for item in result.attempts if item.outcome != PLANNED):
+            why = attempt.why.replace("|", "\\|").replace("\n", " ")[:300]
+            cells = (result.tried.title, attempt.arguments or "defaults", attempt.outcome, why)
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _row(result: Result) -> str:
+    planned = [attempt.instructions for attempt in result.attempts if attempt.outcome == PLANNED]
+    span = f"{min(planned)} to {max(planned)}" if planned else "none"
+    files = f"defaults and {len(result.attempts) - 1} files" if len(result.attempts) > 1 else "defaults"
+    checkout = result.checkout
+    cells = (result.tried.title, f"`{checkout.commit[:12]}`", checkout.day, files)
+    return f"| {' | '.join(cells)} | {len(planned)} of {len(result.attempts)} | {span} |"
 
 
 def main() -> None:
@@ -138,7 +163,7 @@ def main() -> None:
 
 
 def _show(result: Result) -> None:
-    print(f"{result.tried.title} {result.checkout.commit[:12]} {result.checkout.day}")
+    print(f"{result.tried.title} {result.checkout.commit[:12]} {result.checkout.day} {' '.join(result.stand_ins)}")
     for attempt in result.attempts:
         detail = f"{attempt.instructions} instructions" if attempt.outcome == PLANNED else attempt.why
         print(f"  {attempt.arguments or 'defaults'}: {attempt.outcome}: {detail}")

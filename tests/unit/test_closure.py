@@ -1,0 +1,62 @@
+"""Rounds of an evaluation: what is missing is fetched, what is only likely to be asked for must not matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gitopsd.errors import Reason, UserError
+from gitopsd.model.environment import Environment
+from gitopsd.model.package import Arguments, Missing, Package
+from gitopsd.model.plan import Evaluation, Plan
+from gitopsd.ports import EvaluationRequest
+from gitopsd.resolve.closure import close
+from tests.unit.sources import COMMIT, SOURCE, Files, Yaml
+
+ENVIRONMENT = Environment(name="dev", source=SOURCE, package="package", enclave="dev")
+REQUEST = EvaluationRequest(
+    package=Package(locator="github.com/acme/devnets", url=SOURCE.url, commit=COMMIT.id),
+    arguments=Arguments(),
+    cluster_type="docker",
+)
+
+
+class Asking(Yaml):
+    """An evaluator that asks for sources round by round, and plans when there is nothing more to ask for."""
+
+    def __init__(self, *rounds: tuple[str, ...]) -> None:
+        self.rounds = list(rounds)
+        self.pins: list[tuple[str, ...]] = []
+
+    def evaluate(self, request: EvaluationRequest) -> Evaluation:
+        self.pins.append(tuple(pin.root for pin in request.package.pins))
+        if self.rounds:
+            return Evaluation(missing=tuple(Missing(locator=root) for root in self.rounds.pop(0)))
+        return Evaluation(plan=Plan(package_digest=request.package.digest, args_digest=""))
+
+
+def test_what_may_be_asked_for_next_is_fetched_in_the_same_round() -> None:
+    evaluator = Asking(("github.com/a/needed", "github.com/a/likely"))
+    close(REQUEST, ENVIRONMENT, Files(), Files(), evaluator)
+    assert evaluator.pins == [(), ("github.com/a/likely", "github.com/a/needed")]
+
+
+def test_what_may_be_asked_for_and_cannot_be_had_does_not_matter_and_is_tried_once() -> None:
+    files = Files()
+    evaluator = Asking(("github.com/a/one", "github.com/private/repo"), ("github.com/a/two", "github.com/private/repo"))
+    close(REQUEST, ENVIRONMENT, files, files, evaluator)
+    assert evaluator.pins[-1] == ("github.com/a/one", "github.com/a/two")
+    assert [missing.locator for missing, _ in files.pinned].count("github.com/private/repo") == 1
+
+
+def test_what_is_needed_and_cannot_be_had_fails() -> None:
+    with pytest.raises(UserError) as caught:
+        close(REQUEST, ENVIRONMENT, Files(), Files(), Asking(("github.com/private/repo", "github.com/a/likely")))
+    assert caught.value.reason is Reason.SOURCE_REFUSED
+
+
+def test_a_package_that_always_asks_for_more_ends() -> None:
+    rounds = tuple((f"github.com/a/r{number}",) for number in range(40))
+    with pytest.raises(UserError, match="after 32 rounds"):
+        close(replace(REQUEST, cluster_type="local"), ENVIRONMENT, Files(), Files(), Asking(*rounds))
