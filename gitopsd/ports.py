@@ -8,20 +8,23 @@ not answer, :class:`~gitopsd.errors.UserError` when only another input helps, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.package import Download, Missing, Pin
 from gitopsd.model.package import EvaluationRequest as EvaluationRequest
 from gitopsd.model.package import TreeFile as TreeFile
-from gitopsd.model.parts import Port, ServiceSpec
-from gitopsd.model.plan import Evaluation, Instruction, Problem
-from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step
-from gitopsd.model.run import Condition, Report, Run
 from gitopsd.model.values import Frozen, Json
+
+if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes that are made
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from gitopsd.model.environment import Commit, Environment, Source
+    from gitopsd.model.package import Download, Missing, Pin
+    from gitopsd.model.parts import Port, ServiceSpec
+    from gitopsd.model.plan import Evaluation, Instruction, Problem
+    from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step
+    from gitopsd.model.run import Condition, Report, Run
 
 # --- Git --------------------------------------------------------------------------------------------------
 
@@ -181,8 +184,8 @@ class Backend(Protocol):
         """What ``plan.get_cluster_type()`` answers."""
         ...
 
-    def ignored_fields(self, spec: ServiceSpec) -> tuple[str, ...]:
-        """Names of the fields of a spec that this backend cannot honour, for warnings."""
+    def ignored_fields(self, spec: ServiceSpec | Task) -> tuple[str, ...]:
+        """Names of the fields of a service or a task that this backend cannot honour, for warnings."""
         ...
 
     def prepare(self, enclave: str) -> None:

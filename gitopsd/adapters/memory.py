@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.codec import digest, dumps, loads
+from gitopsd.model.ops import Task
 from gitopsd.model.parts import Port, ServiceSpec
 from gitopsd.model.record import (
     Intent,
@@ -95,7 +96,7 @@ class MemoryBackend:
         with self._lock:
             return self._enclaves.setdefault(enclave, _Enclave())
 
-    def ignored_fields(self, spec: ServiceSpec) -> tuple[str, ...]:
+    def ignored_fields(self, spec: ServiceSpec | Task) -> tuple[str, ...]:
         """None: every field is honoured by doing nothing about it."""
         return ()
 

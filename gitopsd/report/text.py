@@ -50,7 +50,8 @@ def diff_text(diff: Diff) -> str:
         detail = one_line(drift.detail, limit=200) or tally.why_text(drift.why)
         lines.append(f"  ! {one_line(drift.service)}: {detail}; {end}")
     lines.extend(f"  @ {move_text(move)}" for move in diff.moved)
-    if diff.drift or diff.moved:
+    lines.extend(_warnings(diff.plan))
+    if diff.drift or diff.moved or diff.plan.warnings:
         lines.append("")
     if diff.empty:
         kept = tally.planned(diff).get("unchanged", 0)
@@ -158,6 +159,7 @@ def diff_data(diff: Diff) -> dict[str, Any]:
             for item in diff.drift
         ],
         "moved": [{"source": item.source, "before": item.before, "after": item.after} for item in diff.moved],
+        "warnings": _warnings_data(diff.plan),
     }
 
 
@@ -193,13 +195,21 @@ def plan_text(plan: Plan) -> str:
         if item.description:
             lines.append(f"        # {one_line(item.description, limit=100)}")
         lines.extend(f"        {path}: {shown(value)}" for path, value in flat(item.op))
-    for warning in plan.warnings:
-        where = f"{warning.position}: " if str(warning.position) else ""
-        lines.append(f"  warning: {one_line(where + warning.message)}")
+    lines.extend(_warnings(plan))
     if plan.output is not None:
         lines.append(f"  output: {shown(plan.output, limit=2000)}")
     lines.append(f"{count_text(len(plan.instructions), 'instruction')}, {count_text(len(plan.warnings), 'warning')}")
     return "\n".join(lines) + "\n"
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    for warning in plan.warnings:
+        where = f"{warning.position}: " if str(warning.position) else ""
+        yield f"  warning: {one_line(where + warning.message)}"
+
+
+def _warnings_data(plan: Plan) -> list[dict[str, str]]:
+    return [{"message": item.message, "position": str(item.position)} for item in plan.warnings]
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
@@ -210,7 +220,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "args_digest": plan.args_digest,
         "instructions": [_instruction_data(item) for item in plan.instructions],
         "output": readable(plan.output),
-        "warnings": [{"message": item.message, "position": str(item.position)} for item in plan.warnings],
+        "warnings": _warnings_data(plan),
     }
 
 

@@ -14,12 +14,14 @@ import pytest
 from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
-from gitopsd.model.parts import Artifacts, Persistent, User
+from gitopsd.model.ops import RunPython, RunSh
+from gitopsd.model.parts import Artifacts, Image, Persistent, Toleration, User
 from gitopsd.model.values import Frozen
 from gitopsd.ports import TaskSpec, TreeFile
 from tests.integration.local_enclave import (
     ENCLAVE,
     HTTP,
+    PYTHON,
     eventually,
     processes_with,
     run,
@@ -264,8 +266,24 @@ def test_python_packages_are_refused_unless_they_are_configured(backend: LocalBa
 
 def test_fields_that_mean_nothing_here_are_named(backend: LocalBackend) -> None:
     spec = shell(IDLE, max_cpu=100, privileged=True, bind_mounts=Frozen({"/": "/host"}), max_memory=100)
-    assert backend.ignored_fields(spec) == ("max_cpu", "privileged", "bind_mounts")
-    assert backend.ignored_fields(shell(IDLE)) == ()
+    assert backend.ignored_fields(spec) == ("max_cpu", "privileged", "bind_mounts", "image")
+    assert backend.ignored_fields(shell(IDLE)) == ("image",)
+    assert backend.ignored_fields(web()) == ()
+
+
+def test_fields_of_tasks_that_mean_nothing_here_are_named(backend: LocalBackend, make: Make) -> None:
+    one = RunSh(
+        name="a", run="true", image=Image(name="busybox"), node_selectors=Frozen({"a": "b"}), privileged=True,
+        tolerations=(Toleration(key="a"),), host_pid=True, bind_mounts=Frozen({"/var/run/docker.sock": "/s"}),
+    )  # fmt: skip
+    other = RunPython(name="b", run="pass", image=PYTHON)
+    assert set(backend.ignored_fields(one)) == {
+        "image", "node_selectors", "privileged", "tolerations", "host_pid", "bind_mounts",
+    }  # fmt: skip
+    assert backend.ignored_fields(other) == ()
+    assert backend.ignored_fields(replace(other, node_selectors=Frozen({"a": "b"}))) == ("node_selectors",)
+    mapped = make(LocalSettings(images=Frozen({"busybox*": ("sh",)})))
+    assert mapped.ignored_fields(shell(IDLE)) == ()
 
 
 def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None:
@@ -276,7 +294,7 @@ def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None
     eventually(lambda: "hello" in list(backend.logs(ENCLAVE, "web")))
     assert "rewritten" in next(iter(backend.logs(ENCLAVE, "web")))
     assert says(backend, "web", "cat /data/f") == "hello"
-    assert backend.ignored_fields(spec) == ("files",)
+    assert backend.ignored_fields(spec) == ("image", "files")
     result = backend.run_task(ENCLAVE, task("mkdir -p /out; echo 1 > /out/x", store=("/out/x",)), key="t")
     assert backend.get_artifact(ENCLAVE, result.stored[0])[0].content == b"1\n"
     assert not Path("/out").exists()

@@ -65,7 +65,7 @@ PLAN = Plan(
 
 
 def diff_of(*changes: Change, drift: tuple[Drift, ...] = (), moved: tuple[Move, ...] = ()) -> Diff:
-    return Diff(enclave="dev", plan=PLAN, changes=changes, drift=drift, moved=moved)
+    return Diff(enclave="dev", plan=replace(PLAN, warnings=()), changes=changes, drift=drift, moved=moved)
 
 
 def shows(text: str, wanted: str) -> None:
@@ -213,6 +213,12 @@ def test_a_diff_says_which_dependencies_moved_also_when_nothing_else_changes() -
     assert run_data(run)["moved"] == diff_data(found)["moved"]
 
 
+def test_a_diff_shows_the_warnings_of_its_plan() -> None:
+    found = replace(diff_of(), plan=PLAN)
+    assert diff_text(found).startswith("  warning: main.star:7: tini is not honoured\n\n")
+    assert diff_data(found)["warnings"] == [{"message": "tini is not honoured", "position": "main.star:7"}]
+
+
 def test_text_from_a_package_cannot_touch_the_terminal() -> None:
     evil = "a\x1b[2Jb\x07\u202ec\nd"
     item = Instruction(
@@ -258,6 +264,7 @@ def test_a_diff_is_data_too() -> None:
         ],
         "drift": [{"service": "web", "why": "missing", "detail": "x", "healed": True}],
         "moved": [{"source": "github.com/acme/lib@main", "before": "a" * 40, "after": "b" * 40}],
+        "warnings": [],
     }  # fmt: skip
 
 

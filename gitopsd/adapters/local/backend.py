@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from gitopsd.adapters.local.jobs import Jobs, place_of
 from gitopsd.adapters.local.keyed import Keyed, facts_of
 from gitopsd.adapters.local.logs import lines
 from gitopsd.adapters.local.services import Services
-from gitopsd.adapters.local.settings import LocalSettings
+from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError, UserError
-from gitopsd.model.parts import Port, ServiceSpec
+from gitopsd.model.ops import RunSh, Task
+from gitopsd.model.parts import Image, Port, ServiceSpec
 from gitopsd.model.record import LiveEnclave, LiveService
 from gitopsd.model.values import Frozen
 from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
@@ -33,6 +35,7 @@ _IGNORED = (
     "max_cpu", "min_cpu", "min_memory", "public_ports", "tolerations", "node_selectors", "files_to_be_moved", "tini",
     "tty", "devices", "publish_udp", "capabilities", "gpu", "privileged", "host_pid", "bind_mounts",
 )  # fmt: skip
+_TASK = RunSh(name="", run="", image=Image(name=""))
 
 
 class LocalBackend:
@@ -65,13 +68,16 @@ class LocalBackend:
         """How far processes are kept apart: ``root``, ``user`` or ``plain``, see ``sandbox.py``."""
         return self._jobs.mode
 
-    def ignored_fields(self, spec: ServiceSpec) -> tuple[str, ...]:
-        """Fields that mean nothing to a process; without namespaces also ``files``, whose paths are rewritten."""
-        plain = ServiceSpec(image=spec.image)
-        names = [name for name in _IGNORED if getattr(spec, name) != getattr(plain, name)]
-        if spec.image.build is not None:
+    def ignored_fields(self, spec: ServiceSpec | Task) -> tuple[str, ...]:
+        """Fields that mean nothing to a process; an image, unless the configuration says what it stands for or it is
+        one of Python; without namespaces also ``files``, whose paths are rewritten."""
+        unset = ServiceSpec(image=spec.image) if isinstance(spec, ServiceSpec) else replace(_TASK, image=spec.image)
+        names = [name for name in _IGNORED if hasattr(spec, name) and getattr(spec, name) != getattr(unset, name)]
+        if not self._settings.prefix(spec.image.name) and not names_of(spec.image.name)[1].startswith("python:"):
+            names.append("image")
+        elif spec.image.build is not None:
             names.append("image.build")
-        if not self._jobs.owners.separate and spec.user is not None:
+        if isinstance(spec, ServiceSpec) and not self._jobs.owners.separate and spec.user is not None:
             names.append("user")
         if self.isolation == "plain" and spec.files:
             names.append("files")
