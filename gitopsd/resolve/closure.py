@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Protocol
 
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
 from gitopsd.model.ops import AddService, RunPython, RunSh
-from gitopsd.model.package import Lock
+from gitopsd.model.package import Lock, Missing, Package
 from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Warned
 from gitopsd.model.values import Frozen
@@ -72,14 +73,29 @@ def close(
     """The evaluation of a package whose sources are all there. Raises UserError EVALUATION_LIMIT after too many
     rounds, and what fetching a source raises."""
     package = request.package
+    tried: set[Missing] = set()
     for _ in range(ROUNDS):
         urls = dict.fromkeys((package.url, *(pin.url for pin in package.pins)))
         mirrors = Frozen({url: git.mirror(url) for url in urls})
         evaluation = evaluator.evaluate(replace(request, package=package, mirrors=mirrors))
         if not evaluation.missing:
             return evaluation
-        package = complete(package, evaluation.missing, environment, git, downloads)
+        package = complete(package, evaluation.missing[:1], environment, git, downloads)
+        others = tuple(item for item in evaluation.missing[1:] if item not in tried)
+        tried.update(others)
+        package = with_likely(package, others, environment, git, downloads)
     raise UserError(Reason.EVALUATION_LIMIT, f"the package asks for more sources after {ROUNDS} rounds")
+
+
+def with_likely(
+    package: Package, likely: tuple[Missing, ...], environment: Environment, git: Git, downloads: Downloads
+) -> Package:
+    """The package with those sources that can be had of what it may ask for: each saves a round. What cannot be had
+    fails when it is asked for, and code that never runs may name what it likes."""
+    for item in likely:
+        with contextlib.suppress(GitopsdError):
+            package = complete(package, (item,), environment, git, downloads)
+    return package
 
 
 def _warned(evaluation: Evaluation, backend: Backend) -> Evaluation:
