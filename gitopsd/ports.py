@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from gitopsd.model.package import EvaluationRequest as EvaluationRequest
-from gitopsd.model.package import TreeFile as TreeFile
+from gitopsd.model.package import EvaluationRequest as EvaluationRequest  # noqa: PLC0414
+from gitopsd.model.package import TreeFile as TreeFile  # noqa: PLC0414
 from gitopsd.model.values import Frozen, Json
 
 if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes that are made
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes 
     from datetime import datetime
 
     from gitopsd.model.environment import Commit, Environment, Source
+    from gitopsd.model.ops import Task
     from gitopsd.model.package import Download, Missing, Pin
     from gitopsd.model.parts import Port, ServiceSpec
     from gitopsd.model.plan import Evaluation, Instruction, Problem

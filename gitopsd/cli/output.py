@@ -9,12 +9,14 @@ import json
 import sys
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitopsd.errors import GitopsdError, Reason, StepError, TransientError, UserError
 from gitopsd.kit.text import strip_controls
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Run, Trigger, Verdict
+
+if TYPE_CHECKING:
+    from gitopsd.model.run import Run
 
 
 class Exit(IntEnum):
@@ -104,6 +106,8 @@ def code_of(error: GitopsdError) -> Exit:
 
 def code_of_run(run: Run | None) -> Exit:
     """The exit code of a run: 0 when the enclave is what was asked for."""
+    from gitopsd.model.run import Trigger, Verdict
+
     if run is None or run.verdict in (Verdict.NOOP, Verdict.SUCCEEDED):
         return Exit.OK
     if run.trigger is Trigger.ROLLBACK and run.verdict is Verdict.ROLLED_BACK:
