@@ -6,7 +6,7 @@ something that is known only after another step ran; :class:`Text` is a text wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -126,16 +126,16 @@ def refs_in(value: object) -> Iterator[Ref]:
     stack = [value]
     while stack:
         item = stack.pop()
-        if type(item) in _LEAVES:
-            continue
         if isinstance(item, (StepResult, Address, Secret)):
             yield item
+            continue
+        if isinstance(item, tuple):
+            inner: Iterable[object] = reversed(item)
         elif isinstance(item, Mapping):
-            stack.extend(reversed(list(item.values())))
-        elif isinstance(item, tuple):
-            stack.extend(reversed(item))
-        elif hasattr(item, "__dataclass_fields__"):
-            stack.extend(reversed([getattr(item, name) for name in item.__dataclass_fields__]))
+            inner = reversed(list(item.values()))
+        else:
+            inner = [getattr(item, name) for name in reversed(getattr(item, "__dataclass_fields__", {}))]
+        stack.extend([part for part in inner if type(part) not in _LEAVES])
 
 
 T = TypeVar("T")
