@@ -125,7 +125,16 @@ class Checker:
             )
             for name in self._parts.roster.refused(key, fetched.environments)
         )
-        return fetched.problems + refused
+        claimed = tuple(
+            Problem(
+                stage="fetch",
+                reason=Reason.ENVIRONMENT_INVALID,
+                message=f"{name}: the enclave {enclave!r} is that of {holder}, which another repository defines",
+                hint=f"give {name} an enclave of its own, or end the other with gitopsd destroy {holder}",
+            )
+            for name, enclave, holder in self._parts.roster.claimed(key, fetched.environments)
+        )
+        return fetched.problems + refused + claimed
 
     def _define(self, key: Watched, seen: Seen, fetched: Fetched) -> None:
         """Takes definitions over; an environment with a ref of its own whose definition changed follows it anew."""

@@ -92,13 +92,13 @@ class Roster:
     def update(self, key: Watched, defined: tuple[Environment, ...], broken: Mapping[str, tuple[Problem, ...]]) -> None:
         """Takes over what a repository defines now.
 
-        An environment of this repository that is neither defined nor broken has vanished. A name that another
-        repository defines already stays with that one, see :meth:`refused`.
+        An environment of this repository that is neither defined nor broken has vanished. A name or an enclave that
+        another repository has already stays with that one, see :meth:`refused` and :meth:`claimed`.
         """
         with self._lock:
             self._broken[key] = broken
             for environment in defined:
-                if self._owner(environment.name) not in (None, key):
+                if self._owner(environment.name) not in (None, key) or self._holder(key, environment):
                     continue
                 known = self._members.get(environment.name)
                 same = known is not None and watched(known.environment.source) == watched(environment.source)
@@ -120,6 +120,22 @@ class Roster:
         """Names that another repository has already."""
         with self._lock:
             return tuple(item.name for item in defined if self._owner(item.name) not in (None, key))
+
+    def claimed(self, key: Watched, defined: tuple[Environment, ...]) -> tuple[tuple[str, str, str], ...]:
+        """Environments whose enclave is that of another repository's environment: name, enclave, the other's name."""
+        with self._lock:
+            held = ((item, self._holder(key, item)) for item in defined)
+            return tuple((item.name, item.enclave, holder) for item, holder in held if holder)
+
+    def _holder(self, key: Watched, environment: Environment) -> str:
+        """The environment of another repository that has the enclave; its services may still be there when its
+        definition is not."""
+        place = (environment.backend, environment.enclave)
+        for name, member in self._members.items():
+            known = (member.environment.backend, member.environment.enclave)
+            if known == place and name != environment.name and member.origin != key and member.origin in self._seen:
+                return name
+        return ""
 
     def _owner(self, name: str) -> Watched | None:
         member = self._members.get(name)
