@@ -133,8 +133,7 @@ class Attempt:
         if (held := self._held(recorded)) is not None:
             return held
         evaluation = self.desired(recorded.lock)
-        plan = evaluation.plan
-        if plan is None:
+        if (plan := evaluation.plan) is None:
             return End(verdict=Verdict.INVALID, problems=evaluation.problems)
         if recorded.bad_plans and plan.digest in recorded.bad_plans and self.trigger not in PERSONAL:
             good = recorded.last_good
@@ -167,8 +166,7 @@ class Attempt:
         return replace(self.difference(evaluation.plan, recorded), moved=moves(recorded.lock, evaluation.lock))
 
     def carry_out(self, evaluation: Evaluation, recorded: RecordedEnclave) -> End:
-        diff = self.planned(evaluation, recorded)
-        if diff is None:
+        if (diff := self.planned(evaluation, recorded)) is None:
             return End(verdict=Verdict.INVALID, problems=evaluation.problems)
         if (lost := diff.lost) and not diff.empty:
             return self._hold(Reason.RESULT_LOST, lost, "restore it, or run the step again by changing its text")
@@ -191,15 +189,16 @@ class Attempt:
             return End(verdict=Verdict.HELD, applied=applied, problems=problems)
         if self.trigger is Trigger.DRIFT or all(problem.reason in PASSING for problem in problems):
             return End(verdict=Verdict.FAILED, applied=applied, problems=problems)
-        recorded = self.recorded()
-        good, failed = recorded.last_good, End(verdict=Verdict.FAILED, applied=applied, problems=problems)
+        recorded, failed = self.recorded(), End(verdict=Verdict.FAILED, applied=applied, problems=problems)
+        good = recorded.last_good
         if good is not None and good.plan.digest == diff.plan_digest:
             return failed  # there is nothing else to go back to, and the plan is not what is bad
-        asked = evaluation.plan.digest if evaluation.plan else diff.plan_digest
-        returns = good if self.environment.policy.rollback is RollbackPolicy.LAST_GOOD else None
-        unfinished = returns.plan.digest if returns else recorded.unfinished
+        asked = (evaluation.plan or diff.plan).digest
+        if self.environment.policy.rollback is RollbackPolicy.NONE:
+            good = None
+        unfinished = good.plan.digest if good else recorded.unfinished
         self._save(recorded, bad_plans=(asked,), commit=self.commit.id, unfinished=unfinished)
-        return self._return(returns, failed) if returns else failed
+        return self._return(good, failed) if good else failed
 
     def _return(self, good: LastGood, failed: End) -> End:
         """The way back after a failure; one that fails stops, and nothing but a new commit or a person goes on."""
@@ -270,9 +269,9 @@ class Attempt:
 
     def _remember(self, diff: Diff) -> None:
         """A plan that was applied whole is the last good one, with the results that it has."""
-        recorded, plan = self.recorded(), diff.plan
+        recorded, plan, digest = self.recorded(), diff.plan, diff.plan_digest
         self._adopt(diff, recorded)
-        before, serials, digest = recorded.last_good, self._serials(), plan.digest
+        before, serials = recorded.last_good, self._serials()
         if (
             before is not None
             and recorded.plan_digest == digest
@@ -281,8 +280,8 @@ class Attempt:
             and not (recorded.bad_plans or recorded.pinned or recorded.unfinished)
         ):
             return
-        now = self.world.clock.now()
-        good = LastGood(commit=self.commit.id, plan=plan, serials=serials, when=now, lock=recorded.lock)
+        when, lock = self.world.clock.now(), recorded.lock
+        good = LastGood(commit=self.commit.id, plan=plan, serials=serials, when=when, lock=lock)
         earlier = recorded.earlier
         if before is not None and recorded.plan_digest != digest:
             earlier = (before, *earlier)[:EARLIER_GOODS]

@@ -7,11 +7,11 @@ The shape of an op has each reference to a nameless step reduced to that step's 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gitopsd.model.codec import canonical
+from gitopsd.model.codec import canonical, same
 from gitopsd.model.ops import Op
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.record import RecordedEnclave, Step
@@ -49,6 +49,10 @@ def _ordinal(item: Instruction) -> int:
 
 
 def _pair(group: str, items: list[Instruction], known: list[Instruction], past: list[Instruction]) -> dict[str, str]:
+    if [item.id for item in items] == [item.id for item in known] and all(
+        same(item.op, step.op) for item, step in zip(items, known, strict=True)
+    ):
+        return {item.id: item.id for item in items}
     chosen: dict[str, str] = {}
     free = [item.id for item in known]
     _pair_equal(items, known, chosen, free)
@@ -57,7 +61,7 @@ def _pair(group: str, items: list[Instruction], known: list[Instruction], past: 
     _pair_equal(items, remembered, chosen, free)
     taken = {*chosen.values(), *free, *(item.id for item in past)}
     left = [item for item in items if item.id not in chosen]
-    for item, step in zip(left, [step for step in free if step not in chosen.values()], strict=False):
+    for item, step in zip(left, free, strict=False):
         chosen[item.id] = step
     ordinal = 0
     for item in items:
@@ -72,17 +76,17 @@ def _pair(group: str, items: list[Instruction], known: list[Instruction], past: 
 
 def _pair_equal(items: list[Instruction], known: list[Instruction], chosen: dict[str, str], free: list[str]) -> None:
     """Adds pairs of equal shape to ``chosen`` and takes them out of ``free``; earlier ones first."""
-    by_shape: dict[str, list[str]] = defaultdict(list)
+    taken, by_shape = set(chosen.values()), defaultdict[str, deque[str]](deque)
     for item in known:
         by_shape[shape(item.op)].append(item.id)
     for item in items:
-        if item.id in chosen:
-            continue
-        candidates = [step for step in by_shape.get(shape(item.op), []) if step not in chosen.values()]
-        if candidates:
-            chosen[item.id] = candidates[0]
-            if candidates[0] in free:
-                free.remove(candidates[0])
+        equal = by_shape.get(shape(item.op), deque()) if item.id not in chosen else deque()
+        while equal and equal[0] in taken:
+            equal.popleft()
+        if equal:
+            chosen[item.id] = equal.popleft()
+            taken.add(chosen[item.id])
+    free[:] = [step for step in free if step not in taken]
 
 
 def shape(op: Op) -> str:

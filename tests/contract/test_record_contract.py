@@ -209,7 +209,30 @@ class TestFiles:
         (file,) = (tmp_path / "enclaves" / ENCLAVE / "record" / "steps").iterdir()
         file.write_text(file.read_text()[:40])
         with pytest.raises(GitopsdError, match=r"steps/exec%2Fweb%231\.json"):
-            record.load(ENCLAVE)
+            FileRecord(tmp_path).load(ENCLAVE)
+
+    def test_an_older_scheme_is_told_until_the_record_is_taken_over(self, tmp_path: Path) -> None:
+        FileRecord(tmp_path).claim(ENCLAVE, "old")
+        head = tmp_path / "enclaves" / ENCLAVE / "record" / "head.json"
+        head.write_text(json.dumps(json.loads(head.read_text()) | {"scheme": SCHEME - 1}))
+        record = FileRecord(tmp_path)
+        record.claim(ENCLAVE, "new")
+        record.finish(ENCLAVE, make_step("a", make_exec(), serial="1"))
+        assert FileRecord(tmp_path).load(ENCLAVE).scheme == SCHEME - 1
+        record.save_head(ENCLAVE, replace(record.load(ENCLAVE), scheme=SCHEME))
+        assert FileRecord(tmp_path).load(ENCLAVE).scheme == SCHEME
+
+    def test_equal_instructions_of_steps_and_last_good_plan_are_the_same_object(self, tmp_path: Path) -> None:
+        record = FileRecord(tmp_path)
+        record.claim(ENCLAVE, "me")
+        step = make_step("a", make_exec(), serial="1")
+        record.finish(ENCLAVE, step)
+        plan = Plan(package_digest="p", args_digest="a", instructions=(step.instruction,))
+        good = LastGood(commit="c", plan=plan)
+        record.save_head(ENCLAVE, RecordedEnclave(name=ENCLAVE, last_good=good, earlier=(good,)))
+        found = FileRecord(tmp_path).load(ENCLAVE)
+        assert found.last_good and found.steps["a"].instruction is found.last_good.plan.instructions[0]
+        assert found.earlier == (good,)
 
     def test_files_are_for_their_owner_alone(self, tmp_path: Path) -> None:
         record = FileRecord(tmp_path / "state")
@@ -236,6 +259,8 @@ class TestFiles:
         for number in range(5):
             record.finish(ENCLAVE, make_step(f"task/{number}", make_exec(), serial=str(number)))
         folder = tmp_path / "enclaves" / ENCLAVE / "record"
+        good = LastGood(commit="c", plan=Plan(package_digest="p", args_digest="a"))
+        record.save_head(ENCLAVE, RecordedEnclave(name=ENCLAVE, last_good=good, earlier=(good,)))
         before = {path: path.stat().st_ino for path in folder.rglob("*.json")}
         record.finish(ENCLAVE, make_step("task/5", make_exec(), serial="5"))
         after = {path: path.stat().st_ino for path in folder.rglob("*.json")}

@@ -46,15 +46,19 @@ class Head:
             )
         head = decoded(folder, path, RecordedEnclave, "head")
         return cls(
-            head=replace(head, scheme=SCHEME), generation=int(data["generation"]), owner=str(data.get("owner", ""))
+            head=replace(head, scheme=scheme), generation=int(data["generation"]), owner=str(data.get("owner", ""))
         )
 
     def write(self, folder: Path) -> None:
         """Writes it, without what has files of its own."""
-        small = replace(
-            self.head, steps=Frozen(), past=(), intents=Frozen(), last_good=None, scheme=SCHEME, generation=0
-        )
-        data = {"scheme": SCHEME, "generation": self.generation, "owner": self.owner, "head": codec.encode(small)}
+        head = replace(self.head, steps=Frozen(), past=(), intents=Frozen(), last_good=None, earlier=())
+        small = replace(head, scheme=SCHEME, generation=0)
+        data = {
+            "scheme": self.head.scheme,
+            "generation": self.generation,
+            "owner": self.owner,
+            "head": codec.encode(small),
+        }
         write(folder, folder / "head.json", data)
 
 
@@ -98,6 +102,17 @@ def last_good(folder: Path) -> LastGood | None:
     """The last good plan."""
     path = folder / "last_good.json"
     return decoded(folder, path, LastGood) if path.is_file() else None
+
+
+def earlier(folder: Path) -> tuple[LastGood, ...]:
+    """The good plans before the last one, newest first."""
+    path = folder / "earlier.json"
+    if not path.is_file():
+        return ()
+    goods = decoded(folder, path, tuple, "earlier")
+    if not all(isinstance(good, LastGood) for good in goods):
+        raise _damaged(path, "it holds something else than good plans")
+    return goods
 
 
 def write(folder: Path, path: Path, data: Any) -> None:
