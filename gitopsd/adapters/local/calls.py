@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+from urllib.parse import quote
 
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.parts import Port
 from gitopsd.ports import HttpAnswer, HttpCall
 
 _BODY = 16_000_000
+_URL_CHARACTERS = "/?:@!$&'()*+,;=%[]~"
+"""What stands for itself in a URL's path and query (RFC 3986); blanks and letters beyond ASCII are escaped."""
 
 
 def send(address: str, port: Port, call: HttpCall, *, service: str) -> HttpAnswer:
@@ -17,7 +20,7 @@ def send(address: str, port: Port, call: HttpCall, *, service: str) -> HttpAnswe
     where = f"{call.method} http://{service}:{port.number}{call.url_path}"
     connection = http.client.HTTPConnection(address, port.number, timeout=call.timeout)
     try:
-        path = call.url_path if call.url_path.startswith("/") else "/" + call.url_path
+        path = quote("/" + call.url_path.removeprefix("/").partition("#")[0], safe=_URL_CHARACTERS)
         body = call.body.encode() if call.body else None
         connection.request(call.method, path, body=body, headers=dict(call.headers))
         answer = connection.getresponse()
