@@ -3,7 +3,8 @@
 A change starts when everything in its edges has ended well. Edges are its needs, followed through changes that are
 kept anyway, and what the order mode adds: ``staged`` puts every earlier barrier (one-shots, captures, checks, start,
 stop and remove) before it and everything earlier before a barrier, ``serial`` the change before it, ``graph`` nothing.
-Deletes that no other change needs come last.
+Deletes that no other change needs come last. A need may point ahead, to what gives up a directory or a port; it is
+left out where it would close a ring.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def edges(diff: Diff, mode: OrderMode) -> Edges:
     through: dict[str, frozenset[str]] = {}
     before: list[str] = []
     barrier: str | None = None
-    # needs of kept changes and of what is asked for point to earlier changes, except to deletes, which have none
+    ahead = _ahead(diff)
     for change in diff.changes:
-        needs = frozenset(_effective(change, by_id, through))
+        needs = frozenset(_effective(change, by_id, through)) - ahead.get(change.id, frozenset())
         through[change.id] = needs
         if change.action is Action.KEEP:
             found[change.id] = frozenset()
@@ -52,7 +53,37 @@ def edges(diff: Diff, mode: OrderMode) -> Edges:
     for change in diff.changes:
         if change.action is Action.DELETE and change.id not in wanted:
             found[change.id] |= frozenset(before)
+    for name, later in ahead.items():
+        for need in sorted(later):
+            if not _leads_to(found, need, name):
+                found[name] |= {need}
     return found
+
+
+def _ahead(diff: Diff) -> dict[str, frozenset[str]]:
+    """Needs that point to changes which come later: what those give up. Where that would be a ring (two services
+    swap, or a barrier stands between them), the plan's own order decides."""
+    place = {change.id: index for index, change in enumerate(diff.changes)}
+    acting = {change.id for change in diff.changes if change.action not in (Action.KEEP, Action.DELETE)}
+    found = {
+        change.id: frozenset(need for need in change.needs if need in acting and place[need] > place[change.id])
+        for change in diff.changes
+        if change.id in acting
+    }
+    return {name: later for name, later in found.items() if later}
+
+
+def _leads_to(found: Edges, start: str, end: str) -> bool:
+    """Whether ``start`` waits for ``end``, directly or over others."""
+    seen, stack = set[str](), [start]
+    while stack:
+        name = stack.pop()
+        if name == end:
+            return True
+        if name not in seen:
+            seen.add(name)
+            stack.extend(found[name])
+    return False
 
 
 def _effective(change: Change, by_id: Mapping[str, Change], through: Mapping[str, frozenset[str]]) -> frozenset[str]:

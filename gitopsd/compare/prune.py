@@ -9,7 +9,7 @@ from gitopsd.compare.inputs import Reading, is_told, sources_of
 from gitopsd.model.diff import Action, Change, Drift, Why
 from gitopsd.model.environment import Policy, PrunePolicy
 from gitopsd.model.ops import AddService, RemoveService, StartService, StopService, service_of
-from gitopsd.model.plan import Plan
+from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
 
 
@@ -49,21 +49,21 @@ def order_needs(changes: Iterable[Change], plan: Plan, reading: Reading) -> tupl
     """Every change with its needs among the changes of the diff.
 
     They are the instruction's needs, the steps that its inputs come from, and what else may not be overtaken on a
-    service. A new process that wants a persistent directory or a fixed port of a service that goes away needs that
-    service's DELETE.
+    service. A new process that wants a persistent directory or a fixed port that another service gives up, by its
+    DELETE or by its own change, needs that: also where it comes later in the plan.
     """
     found = tuple(changes)
     ids = {change.id for change in found}
     turns = _turns(plan)
-    leaving = [(change.id, _claims(change.before)) for change in found if change.action is Action.DELETE]
+    given_up = {change.id: _claims(change.before) - _claims(change.after) for change in found if _acts(change)}
     ordered = []
     for change in found:
         needs: list[str] = []
         if change.after:
             sources = sources_of(reading, change.id)
             needs = [need for need in (*change.after.needs, *sources, *turns[change.id]) if need in ids]
-        if change.after and change.action is not Action.KEEP and (mine := _claims_of(change.after.op)):
-            needs += [other for other, claims in leaving if claims & mine]
+        if change.after and _acts(change) and (wanted := _claims(change.after)):
+            needs += [other for other, claims in given_up.items() if claims & wanted]
         ordered.append(replace(change, needs=tuple(dict.fromkeys(need for need in needs if need != change.id))))
     return tuple(ordered)
 
@@ -88,12 +88,13 @@ def _turns(plan: Plan) -> dict[str, tuple[str, ...]]:
     return turns
 
 
-def _claims(step: Step | None) -> frozenset[str]:
-    return _claims_of(step.instruction.op) if step else frozenset()
+def _acts(change: Change) -> bool:
+    return change.action is not Action.KEEP
 
 
-def _claims_of(op: object) -> frozenset[str]:
+def _claims(of: Step | Instruction | None) -> frozenset[str]:
     """What two workloads may not hold at once: persistent directories and fixed ports."""
+    op = of.instruction.op if isinstance(of, Step) else of.op if of else None
     if not isinstance(op, AddService):
         return frozenset()
     keys = {f"directory {key}" for key in op.spec.persistent_keys()}
