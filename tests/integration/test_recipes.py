@@ -187,7 +187,8 @@ def run(plan):
     plan.print("{} {} {} {} {} {}".format(got["extract.list"], got["extract.whole"], got["extract.yes"],
         got["extract.text"], got["extract.half"], got["extract.deep"]))
     sent = plan.request("web", PostHttpRequestRecipe(
-        port_id="http", endpoint="/", body=json.encode({"u": got["extract.agent"]}), content_type="text/x", extract={"body": ".body", "type": ".type"}), acceptable_codes=[201])
+        port_id="http", endpoint="/", body=json.encode({"u": got["extract.agent"]}), content_type="text/x",
+        extract={"body": ".body", "type": ".type"}), acceptable_codes=[201])
     plan.print(sent["extract.body"] + " " + sent["extract.type"])
     ran = plan.exec("web", ExecRecipe(["sh", "-c", "echo '{\\"a\\": [1, 2]}'"], extract={
         "sum": "fromjson | .a | add", "first": "fromjson | .a[0]", "plain": ". | length"}))
