@@ -97,7 +97,7 @@ class StarlarkEngine:
     def _call(self, entry: EntryPoint, arguments: dict[str, StarlarkValue], modules: Modules) -> str:
         """Write the call of the entry function by Kurtosis' rules for its parameters. Raises StarlarkProblem."""
         path, function = entry.file.path, entry.function
-        parameters = modules.units[path].signatures.get(function)
+        parameters = modules.parameters(path, function)
         names = [name.rstrip("=") for name in parameters or () if name not in ("*", "**")]
         if parameters is None and function not in modules.units[path].exports:
             raise _no_entry(f"no function '{function}' in {path}", path)

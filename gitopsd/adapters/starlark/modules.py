@@ -206,6 +206,19 @@ class Modules:
             self._suspended.discard(path)
         self.tabulate()
 
+    def parameters(self, path: str, function: str) -> tuple[str, ...] | None:
+        """The parameters of a function of a loaded module, also of one that another module defined (``run = other.run``
+        names it anew); None when the name stands for something else."""
+        unit = self.units[path]
+        if function in unit.signatures or function not in unit.exports:
+            return unit.signatures.get(function)
+        places = [(item, name) for item in self.numbers if item != path for name in self.units[item].signatures]
+        fields = [f'{MARK}M{self.numbers[item]}[3]("{name}", None)' for item, name in places]
+        own = f'{MARK}M{self.numbers[path]}[3]("{function}", 0)'
+        same = self._star.eval(f"[x == {own} for x in [{', '.join(fields)}]]")
+        found = (place for place, is_same in zip(places, same, strict=True) if is_same)
+        return next((self.units[item].signatures[name] for item, name in found), None)
+
     def explain(self, error: Exception, cause: Exception | None, path: str) -> Exception:
         """Make the problem of an execution that failed because of `cause`, or by itself."""
         if cause is None:
