@@ -72,11 +72,11 @@ class Attempt:
 
     @property
     def backend(self) -> Backend:
-        return self.world.backends[self.environment.backend]
+        return self.world.backend_of(self.environment)
 
     @property
     def record(self) -> Record:
-        return self.world.records[self.environment.backend]
+        return self.world.record_of(self.environment)
 
     def recorded(self) -> RecordedEnclave:
         return self.record.load(self.environment.enclave)
@@ -318,7 +318,7 @@ class Attempt:
         try:
             return verb()
         except (UserError, StepError) as error:
-            return End(verdict=Verdict.INVALID, problems=(Problem.of(error, "pipeline"),))
+            return End(verdict=Verdict.INVALID, problems=(Problem.of(error, "pipeline", self.environment.position),))
         except TransientError as error:
             return End(verdict=Verdict.FAILED, problems=(Problem.of(error, "pipeline"),))
 

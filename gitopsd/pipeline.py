@@ -60,8 +60,8 @@ def plan(environment: Environment, commit: Commit, world: World, *, update: bool
 
 def destroy(environment: Environment, world: World) -> None:
     """Ends everything of an environment's enclave and forgets it, data included."""
-    world.backends[environment.backend].destroy(environment.enclave)
-    world.records[environment.backend].delete(environment.enclave)
+    world.backend_of(environment).destroy(environment.enclave)
+    world.record_of(environment).delete(environment.enclave)
     world.store.forget_environment(environment.name)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from gitopsd.errors import Reason, UserError
+from gitopsd.kit.text import suggestion
+from gitopsd.model.environment import Environment
 from gitopsd.model.values import Frozen
 from gitopsd.ports import (
     Backend,
@@ -19,6 +23,8 @@ from gitopsd.ports import (
     Secrets,
     Store,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +43,22 @@ class World:
     clock: Clock
     journal: Journal
     constants: Frozen[str] = Frozen()
+
+    def backend_of(self, environment: Environment) -> Backend:
+        """UserError ENVIRONMENT_INVALID for a backend that is not configured."""
+        return _named(self.backends, environment)
+
+    def record_of(self, environment: Environment) -> Record:
+        """UserError ENVIRONMENT_INVALID for a backend that is not configured."""
+        return _named(self.records, environment)
+
+
+def _named(things: Mapping[str, T], environment: Environment) -> T:
+    if environment.backend not in things:
+        raise UserError(
+            Reason.ENVIRONMENT_INVALID,
+            f"{environment.name}: there is no backend {environment.backend!r}",
+            position=environment.position,
+            hint=suggestion(environment.backend, things) or f"configured: {', '.join(sorted(things))}",
+        )
+    return things[environment.backend]

@@ -30,6 +30,7 @@ _INTEGER = re.compile(r"[-+]?(0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]*|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _LONGEST_NUMBER = 4000
+_TABS = "YAML is indented with blanks, never with tabs"
 
 
 class _Loader(CParser):
@@ -60,7 +61,8 @@ def load(text: bytes, origin: str) -> dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        raise UserError(Reason.CONFIG_INVALID, f"not valid YAML: {problem}", position=where) from None
+        hint = _TABS if mark and _is_tab(text, mark.line, mark.column) else ""
+        raise UserError(Reason.CONFIG_INVALID, f"not valid YAML: {problem}", position=where, hint=hint) from None
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(Reason.CONFIG_INVALID, f"not valid YAML: {error}", position=origin) from None
     finally:
@@ -69,6 +71,11 @@ def load(text: bytes, origin: str) -> dict[str, Any]:
     reading = _Reading(origin)
     data = reading.value(node, "") if node is not None else None
     return {"data": data, "marks": reading.marks, "duplicates": reading.duplicates}
+
+
+def _is_tab(text: bytes, line: int, column: int) -> bool:
+    lines = text.split(b"\n")
+    return line < len(lines) and lines[line][column : column + 1] == b"\t"
 
 
 class _Reading:

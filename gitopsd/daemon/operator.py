@@ -230,7 +230,7 @@ class Operator:
 
     def _logs(self, request: LogsRequest) -> Iterator[Answer]:
         environment = self._member(request.environment).environment
-        backend = self._parts.world.backends[environment.backend]
+        backend = self._parts.world.backend_of(environment)
         lines = service_logs(backend, environment.enclave, request)
         yield from masked(lines, self._parts.world.secrets, environment.name)
         yield Result()
@@ -279,9 +279,9 @@ class Operator:
             last_verdict=last.verdict if last else None,
             ended_at=last.ended_at if last else None,
         )
-        if not live:
+        if not live or environment.backend not in world.backends:
             return status
-        services = world.backends[environment.backend].observe(environment.enclave).services
+        services = world.backend_of(environment).observe(environment.enclave).services
         return replace(status, services=tuple(services[key] for key in sorted(services)))
 
     def _doing(self, name: str) -> str:

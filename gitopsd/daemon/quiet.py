@@ -62,7 +62,7 @@ class Quiet:
         """What is there; None when it cannot be looked at, which the comparison itself then reports."""
         secrets, name = self._world.secrets, environment.name
         try:
-            live = self._world.backends[environment.backend].observe(environment.enclave)
+            live = self._world.backend_of(environment).observe(environment.enclave)
             digests = {item: secrets.keyed_digest(secrets.reveal(name, item)) for item in secrets.names(name)}
         except GitopsdError:
             return None

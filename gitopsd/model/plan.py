@@ -81,13 +81,13 @@ class Problem:
     stack: tuple[tuple[str, int, str], ...] = ()
 
     @classmethod
-    def of(cls, error: GitopsdError, stage: str) -> Problem:
-        """An error as a problem that people read."""
+    def of(cls, error: GitopsdError, stage: str, position: str = "") -> Problem:
+        """An error as a problem that people read; ``position`` is told when the error has none of its own."""
         return cls(
             stage=stage,
             reason=error.reason,
             message=error.message,
-            position=error.position,
+            position=error.position or position,
             hint=error.hint,
             retry_after=error.retry_after if isinstance(error, TransientError) else None,
             stack=error.stack,
