@@ -44,3 +44,33 @@ PACKAGES = (
     Tried(repository="xavier-romero/kurtosis-blockscout", arguments=("configs/*.yaml",)),
     Tried(repository="bharath-123/db-adminer-package"),
 )
+
+KNOWN: dict[str, dict[str, str]] = {
+    "ethpandaops/ethereum-package": {
+        'got an unexpected keyword argument "tolerations"': "a dependency is older than the package asks for",
+        "cannot upload '../binary/": "the file is one that its user has to put there",
+    },
+    "ethpandaops/optimism-package": {
+        "list has no .items": "the argument file is of an earlier form",
+    },
+    "HugoByte/polkadot-kurtosis-package": {
+        "unhandled index operation NoneType[string]": "its default for relaychain is None, which it reads as a dict",
+        'unexpected keyword argument "chain-type"': "the argument file is of an earlier form",
+    },
+    "HugoByte/polkadot-kurtosis-package/chopsticks": {
+        "the port id 'TCP' is invalid": "Kurtosis refuses this port id as well",
+    },
+    "LZeroAnalytics/cosmos-package": {
+        "the port id 'proxy_0' is invalid": "Kurtosis refuses this port id as well",
+    },
+    "bharath-123/db-adminer-package": {
+        "missing 5 arguments": "it has no defaults",
+    },
+    "kurtosis-tech/grafana-package": {
+        "missing 1 argument (prometheus_url)": "it has no default for this argument, and its args.json lacks it",
+    },
+    "xavier-romero/kurtosis-blockscout": {
+        'key "rpc_url" not in dict': "it has no defaults",
+    },
+}
+"""Of packages by title: what is in the message of a problem that is the package's own, and what it is."""

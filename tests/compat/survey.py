@@ -17,10 +17,11 @@ from pathlib import Path
 from gitopsd.daemon.offline import Offline
 from gitopsd.errors import GitopsdError, Reason
 from gitopsd.model.plan import Problem
-from tests.compat.packages import PACKAGES, Tried
+from tests.compat.packages import KNOWN, PACKAGES, Tried
 from tests.compat.places import Checkout, borrow, check_out
 
 PLANNED, REFUSED, ABSENT, FAILED = "planned", "refused by the package", "a source is not there", "failed"
+OWN = "the package's own"
 _ABSENT = (Reason.REF_MISSING, Reason.SOURCE_REFUSED, Reason.SOURCE_UNREACHABLE)
 _MANUAL = Path("gitopsd/docs/packages.md")
 _BEGIN, _END = "<!-- packages: begin -->", "<!-- packages: end -->"
@@ -98,11 +99,18 @@ class Survey:
             told = tuple(f"{warned.position}: {warned.message}" for warned in warnings)
             return Attempt(arguments=arguments, outcome=PLANNED, instructions=count, warnings=told)
         problem = evaluation.problems[0]
-        return Attempt(arguments=arguments, outcome=_outcome(problem), why=f"{problem.position}: {problem.message}")
+        outcome, remark = _outcome(tried, problem)
+        return Attempt(arguments=arguments, outcome=outcome, why=f"{problem.position}: {problem.message}{remark}")
 
 
-def _outcome(problem: Problem) -> str:
-    return REFUSED if problem.message.startswith("fail: ") else FAILED
+def _outcome(tried: Tried, problem: Problem) -> tuple[str, str]:
+    """Whose doing a problem is, and a remark on it."""
+    if problem.message.startswith("fail: "):
+        return REFUSED, ""
+    for fragment, why in KNOWN.get(tried.title, {}).items():
+        if fragment in problem.message:
+            return OWN, f" ({why})"
+    return FAILED, ""
 
 
 def _argument_files(tried: Tried, checkout: Checkout) -> Iterator[str]:
