@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from gitopsd import pipeline
+from gitopsd.attempt import Attempt, nothing_newer
 from gitopsd.daemon.quiet import Quiet
-from gitopsd.model.run import Verdict
+from gitopsd.model.run import Trigger, Verdict
 from tests.benchmarks.measuring import Figure, cpu, wall
 from tests.benchmarks.packages import FIFTEEN, package_of, package_of_300, repository_of
 from tests.benchmarks.sites import Site, opened
@@ -38,16 +39,21 @@ def _unchanged(site: Site, where: str) -> Iterator[Figure]:
     quiet.check(environment, check)
     plan = partial(pipeline.plan, environment, commit, site.world)
     plan()
+    attempt = Attempt(
+        environment=environment, commit=commit, world=site.world, trigger=Trigger.COMMIT, preempt=nothing_newer
+    )
+    lock = attempt.recorded().lock
     gc.collect()
     before = site.evaluator.evaluations
 
     def figure(what: str, unit: str, measured: tuple[float, ...], target: float | None, note: str = "") -> Figure:
         return Figure(benchmark="cycle", what=f"{what}: {where}", unit=unit, samples=measured, target=target, note=note)
 
-    yield figure("unchanged plan, compared", "ms", _wall(plan), UNCHANGED)
+    yield figure("unchanged plan", "ms", _wall(lambda: attempt.desired(lock)), UNCHANGED)
+    yield figure("unchanged plan, compared with record and live", "ms", _wall(plan), UNCHANGED)
     follow = partial(pipeline.follow, environment, commit, site.world)
     yield figure("unchanged commit followed", "ms", _wall(follow), None, "the no-op run is kept in the history")
-    yield figure("evaluations in these", "", (float(site.evaluator.evaluations - before),), 0.0)
+    yield figure("evaluations in all of these", "", (float(site.evaluator.evaluations - before),), 0.0)
     yield figure("CPU of a no-op drift check", "ms", _cpu(lambda: quiet.check(environment, check)), CYCLE)
     yield figure("CPU of a whole comparison", "ms", _cpu(check), None, "after each change, and once an hour")
     yield figure("CPU of an unchanged head", "ms", _cpu(site.head), CYCLE, "file:// repository")
