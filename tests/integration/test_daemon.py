@@ -246,6 +246,9 @@ def test_a_second_daemon_is_refused_and_every_verb_reaches_the_first(world: Worl
     assert world.json("version")["daemon"]["pid"] == daemon.pid
     assert world.call("diff", "dev", "--exit-code").returncode == 0
     assert world.json("sync", "dev")["run"]["verdict"] == "no-op"
+    updated = world.json("sync", "dev", "--update")["run"]
+    assert (updated["trigger"], updated["verdict"], updated["moved"]) == ("update", "no-op", [])
+    assert world.json("plan", "dev", "--update")["diff"]["moved"] == []
     assert world.call("suspend", "dev").returncode == 0
     assert world.state() == "suspended"
     assert world.call("resume", "dev").returncode == 0
