@@ -19,8 +19,8 @@ PEERS = (
      "fluxcd/flux-benchmark"),
     ("rollback after a failed apply", "Argo CD: none; Flux: HelmRelease only; Kurtosis: none",
      "argoproj/argo-cd#6147, #11713; Flux documentation"),
-    ("newer commit while one waits", "Flux: up to the health check's timeout (15 min reported) unless a gate is on",
-     "fluxcd/flux2#5584"),
+    ("newer commit while one waits", "Flux: a block of 15 min was reported; cancelled by an opt-in gate since 2.7",
+     "fluxcd/kustomize-controller#701, fluxcd/flux2#5584"),
 )  # fmt: skip
 """What, its figure, and where it is published. Other machines, other workloads: orders of magnitude."""
 
