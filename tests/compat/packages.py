@@ -47,7 +47,7 @@ PACKAGES = (
 
 KNOWN: dict[str, dict[str, str]] = {
     "ethpandaops/ethereum-package": {
-        'got an unexpected keyword argument "tolerations"': "a dependency is older than the package asks for",
+        'got an unexpected keyword argument "tolerations"': "a dependency is older here than it needs, and it names no commit",
         "cannot upload '../binary/": "the file is one that its user has to put there",
     },
     "ethpandaops/optimism-package": {
@@ -62,6 +62,9 @@ KNOWN: dict[str, dict[str, str]] = {
     },
     "LZeroAnalytics/cosmos-package": {
         "the port id 'proxy_0' is invalid": "Kurtosis refuses this port id as well",
+    },
+    "agglayer/optimism-package": {
+        "module has no .get_client_tolerations": "a dependency moved on: it names no commit of ethereum-package",
     },
     "bharath-123/db-adminer-package": {
         "missing 5 arguments": "it has no defaults",

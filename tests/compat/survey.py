@@ -21,7 +21,7 @@ from tests.compat.packages import KNOWN, PACKAGES, Tried
 from tests.compat.places import Checkout, borrow, check_out
 
 PLANNED, REFUSED, ABSENT, FAILED = "planned", "refused by the package", "a source is not there", "failed"
-OWN = "the package's own"
+OWN, MOVED = "the package's own", "another version of a dependency"
 _ABSENT = (Reason.REF_MISSING, Reason.SOURCE_REFUSED, Reason.SOURCE_UNREACHABLE)
 _MANUAL = Path("gitopsd/docs/packages.md")
 _BEGIN, _END = "<!-- packages: begin -->", "<!-- packages: end -->"
@@ -109,7 +109,7 @@ def _outcome(tried: Tried, problem: Problem) -> tuple[str, str]:
         return REFUSED, ""
     for fragment, why in KNOWN.get(tried.title, {}).items():
         if fragment in problem.message:
-            return OWN, f" ({why})"
+            return MOVED if why.startswith("a dependency") else OWN, f" ({why})"
     return FAILED, ""
 
 
@@ -130,12 +130,19 @@ def table(results: list[Result], command: str) -> str:
         if result.stand_ins
     ]
     lines += ["", "What was not planned, and why:", "", "| package | arguments | outcome | why |", "|---|---|---|---|"]
+    for (title, outcome, why), files in _grouped(results).items():
+        lines.append(f"| {title} | {', '.join(files)} | {outcome} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(results: list[Result]) -> dict[tuple[str, str, str], list[str]]:
+    """The argument files that were not planned, by package, outcome and reason."""
+    found: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
         for attempt in (item for item in result.attempts if item.outcome != PLANNED):
-            why = attempt.why.replace("|", "\\|").replace("\n", " ")[:300]
-            cells = (result.tried.title, attempt.arguments or "defaults", attempt.outcome, why)
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            why = re.sub(r" \((\d+)\)", "", attempt.why.replace("|", "\\|").replace("\n", " "))[:300]
+            found.setdefault((result.tried.title, attempt.outcome, why), []).append(attempt.arguments or "defaults")
+    return found
 
 
 def _row(result: Result) -> str:
