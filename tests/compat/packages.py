@@ -47,7 +47,7 @@ PACKAGES = (
 
 KNOWN: dict[str, dict[str, str]] = {
     "ethpandaops/ethereum-package": {
-        'got an unexpected keyword argument "tolerations"': "a dependency is older here than it needs, and it names no commit",
+        'got an unexpected keyword argument "tolerations"': "a dependency is older here than it needs",
         "cannot upload '../binary/": "the file is one that its user has to put there",
     },
     "ethpandaops/optimism-package": {
