@@ -19,6 +19,7 @@ from gitopsd.compare.judge import Sight, Verdict, judge_inputs
 from gitopsd.compare.lives import End, Life, lives_of
 from gitopsd.compare.prune import order_needs, pruned
 from gitopsd.compare.seeing import Facts, incarnation_of_volumes
+from gitopsd.model.codec import same
 from gitopsd.model.diff import Action, Change, Diff, Why
 from gitopsd.model.environment import Policy
 from gitopsd.model.ops import AddService, Kind, SetService, kind_of
@@ -31,20 +32,30 @@ __all__ = ["Facts", "Reading", "compare", "incarnation_of_volumes", "read", "set
 
 def compare(plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Policy, facts: Facts) -> Diff:
     """What to do so that the enclave is what ``plan`` asks for; see the module's invariants."""
-    plan = align(plan, recorded)
+    if (good := recorded.last_good) is None or not same(plan.asked, good.plan.asked):
+        plan = align(plan, recorded)  # the last good plan bears the ids that it was paired with
     if recorded.scheme < SCHEME and recorded.commit and recorded.commit == facts.commit:
         return Diff(enclave=recorded.name, plan=plan, changes=_adopted(plan, recorded))
     reading, lives = read(plan, policy), lives_of(plan)
-    up: frozenset[str] = frozenset()
+    up, recent = frozenset[str](), frozenset[str]()
     while True:
         found = Comparison(
-            plan=plan, reading=reading, lives=lives, recorded=recorded, live=live, policy=policy, facts=facts, up=up
+            plan=plan,
+            reading=reading,
+            lives=lives,
+            recorded=recorded,
+            live=live,
+            policy=policy,
+            facts=facts,
+            up=up,
+            recent=recent,
         )
         found.run()
         more = frozenset(life.id for life in lives.values() if life.id not in up and _must_be_up(life, found.changes))
         if not more:
             break
-        up |= more
+        recalled = {life for life in more - recent if found.changes[life].why is Why.RECALLED}
+        recent, up = recent | recalled, up if recalled else up | more
     deletes, orphans = pruned(plan, recorded, live, policy)
     changes = order_needs((*found.changes.values(), *deletes), plan, reading)
     return Diff(enclave=recorded.name, plan=plan, changes=changes, drift=(*found.drift, *orphans))

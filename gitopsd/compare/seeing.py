@@ -41,7 +41,7 @@ class Facts:
 @dataclass(kw_only=True)
 class Seen:
     """One pass over a plan so far: ``changes`` of the instructions before the one that is looked at. ``up`` are ended
-    lives that must be brought up again."""
+    lives that must be brought up again, ``recent`` those whose steps do not hold for the one of then."""
 
     plan: Plan
     reading: Reading
@@ -51,6 +51,7 @@ class Seen:
     policy: Policy
     facts: Facts
     up: frozenset[str]
+    recent: frozenset[str] = frozenset()
     changes: dict[str, Change] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
 

@@ -37,19 +37,21 @@ def service(seen: Seen, item: Instruction, life: Life) -> Change:
 
 
 def _former(seen: Seen, item: Instruction, life: Life, sight: Sight) -> Step | None:
-    """The step to compare with: the current one. A life that is over by its end is a result, so on the way back to
-    the last good plan the one of then will do as well."""
+    """The step to compare with: the current one. A life that is over is a result, so on the way back to
+    the last good plan the one of then, with the results on it, is as good and comes first."""
     current = seen.recorded.steps.get(item.id)
     good = seen.recorded.last_good
-    if life.end is End.RUNNING or life.id in seen.up or good is None:
+    if life.end is not End.ABSENT or life.id in (seen.up | seen.recent) or good is None:
         return current
     serial = good.serials.get(item.id)
     past = next((past for past in seen.recorded.past if past.id == item.id and past.serial == serial), None)
     if past is None or not same(seen.plan.asked, good.plan.asked):
         return current
-    found = [step for step in (current, past) if step]
+    first, last = (past, current) if isinstance(item.op, AddService) else (current, past)
+    found = [step for step in (first, last) if step]
     verdicts = [judge(step, item, Sight(inputs=sight.inputs, incarnation=step.incarnation)) for step in found]
-    return found[verdicts.index(Verdict.HOLDS)] if Verdict.HOLDS in verdicts else found[0]
+    best = next((wanted for wanted in (Verdict.HOLDS, Verdict.OPEN) if wanted in verdicts), None)
+    return found[verdicts.index(best)] if best else current or past
 
 
 def _displaced(seen: Seen, life: Life) -> bool:

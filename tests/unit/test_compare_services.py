@@ -206,3 +206,22 @@ def test_a_rotated_secret_restarts_who_reads_a_result_that_it_stands_in() -> Non
     settled(net, plan_of(write))
     assert ("start", "web") in net.effects_since(mark) and ("start", "other") not in net.effects_since(mark)
     assert net.backend.workload(ENCLAVE, "web").spec.env["URL"] == "db://second-secret"
+
+
+def test_on_the_way_back_a_life_that_was_over_keeps_the_results_of_then() -> None:
+    def plan(*, over: bool) -> Plan:
+        def write(s: Script) -> None:
+            s.service("tool")
+            s.service("web", env={"K": text("", s.exec("tool", "make-key"))})
+            if over:
+                s.remove("tool")
+
+        return plan_of(write)
+
+    net = net_with(plan(over=True))
+    net.backend.answer = lambda service, command: (1, "no")
+    assert not net.apply(net.compare(plan(over=False), "c2"), "c2").ok
+    net.backend.answer = lambda service, command: (0, "another key")
+    mark = len(net.backend.effects)
+    assert net.go_back().ok
+    assert net.effects_since(mark) == [("remove", "tool")]
