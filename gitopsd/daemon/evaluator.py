@@ -75,7 +75,7 @@ def _limit(asked: Mapping[str, Any]) -> None:
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     calls: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-        "evaluate": _evaluate_aside, "render": _render, "extract": _extract, "parse": _parse, "parse": _parse, "load_yaml": _load_yaml,
+        "evaluate": _evaluate_aside, "render": _render, "extract": _extract, "parse": _parse, "load_yaml": _load_yaml,
     }  # fmt: skip
     from gitopsd.errors import GitopsdError, StepError
 
@@ -216,26 +216,6 @@ def _extract(payload: Mapping[str, Any]) -> list[Any]:
         message = f"the jq program {payload['program'][:200]!r} failed: {str(error)[:500]}"
         raise StepError(Reason.EXTRACT_FAILED, message) from None
     return found
-
-
-def _parse(payload: Mapping[str, Any]) -> dict[str, str]:
-    import jq
-
-    from gitopsd.adapters.gotemplate import TemplateError, check
-
-    wrong = {}
-    for key, text in payload["templates"].items():
-        try:
-            check(text, name=key.rpartition(" ")[2])
-        except TemplateError as error:
-            wrong[key] = f"the template cannot be parsed: {error}"
-    _open_nothing_more()
-    for key, program in payload["programs"].items():
-        try:
-            jq.compile(program)
-        except ValueError as error:
-            wrong[key] = f"the jq program {program[:200]!r} cannot be compiled: {' '.join(str(error).split())[:500]}"
-    return wrong
 
 
 def _parse(payload: Mapping[str, Any]) -> dict[str, str]:
