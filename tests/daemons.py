@@ -24,14 +24,14 @@ START = "from gitopsd.cli import main; main()"
 ROOT = Path(gitopsd.__file__).parents[1]
 
 
-def until(check: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
+def until(check: Callable[[], Any], what: str, *, seconds: float = 60.0, every: float = 0.05) -> Any:
     """The first true answer of ``check``; fails when there is none in time."""
     end = time.monotonic() + seconds
     while True:
         if found := check():
             return found
         assert time.monotonic() < end, f"within {seconds:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 class Counting:
@@ -47,7 +47,7 @@ class Counting:
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,31 +13,44 @@ from gitopsd.adapters.local.record import FileRecord
 from tests.daemons import Counting, Daemon, Repository, until
 
 PACKAGE = """
-def hit(plan, url, name):
-    return 'import time,urllib.request as u; time.sleep(0.1); u.urlopen("' + url + "/" + name + '"); print("' + name + '")'
+NAMES = ["a", "b", "c"]
+
+def hit(url, name):
+    call = 'u.urlopen("{}/{}")'.format(url, name)
+    return 'import time,urllib.request as u; time.sleep(0.1); {}; print("{}")'.format(call, name)
+
+def node(name):
+    return ServiceConfig(
+        image="python:3.12",
+        cmd=["python3", "/code/server.py", "KURTOSIS_IP_ADDR_PLACEHOLDER"],
+        ports={"http": PortSpec(8080, wait="20s")},
+        files={
+            "/code": "code",
+            "/genesis": "genesis",
+            "/config": "config",
+            "/data": Directory(persistent_key="data-" + name),
+        },
+    )
 
 def run(plan, url):
-    seed = plan.run_python(name="seed", run=hit(plan, url, "seed"), store=[])
+    seed = plan.run_python(name="seed", run=hit(url, "seed"))
     plan.upload_files(src="./server.py", name="code")
-    genesis = plan.run_sh(
+    plan.run_sh(
         name="genesis",
-        run="od -An -N8 -tx1 /dev/urandom > /tmp/genesis; python3 -c '" + hit(plan, url, "genesis") + "'",
+        run="od -An -N8 -tx1 /dev/urandom > /tmp/genesis; python3 -c '" + hit(url, "genesis") + "'",
         image="python:3.12",
         store=[StoreSpec(src="/tmp/genesis", name="genesis")],
     )
-    plan.render_templates(name="config", config={"config.txt": struct(template="seed {{.seed}}", data={"seed": seed.output})})
-    for name in ["a", "b", "c"]:
-        plan.add_service(name, ServiceConfig(
-            image="python:3.12",
-            cmd=["python3", "/code/server.py", "KURTOSIS_IP_ADDR_PLACEHOLDER"],
-            ports={"http": PortSpec(8080, wait="20s")},
-            files={"/code": "code", "/genesis": "genesis", "/config": "config", "/data": Directory(persistent_key="data-" + name)},
-        ))
-    for name in ["a", "b", "c"]:
-        plan.exec(name, ExecRecipe(command=["python3", "-c", hit(plan, url, "init-" + name)]))
+    config = struct(template="seed {{.seed}}", data={"seed": seed.output})
+    plan.render_templates(name="config", config={"config.txt": config})
+    for name in NAMES:
+        plan.add_service(name, node(name))
+    for name in NAMES:
+        plan.exec(name, ExecRecipe(command=["python3", "-c", hit(url, "init-" + name)]))
     plan.store_service_files(service_name="a", src="/genesis", name="taken")
-    plan.run_python(name="after", run=hit(plan, url, "after"), files={"/taken": "taken"})
-    plan.wait("b", recipe=GetHttpRequestRecipe(port_id="http", endpoint="/"), field="code", assertion="==", target_value=200)
+    plan.run_python(name="after", run=hit(url, "after"), files={"/taken": "taken"})
+    asked = GetHttpRequestRecipe(port_id="http", endpoint="/")
+    plan.wait("b", recipe=asked, field="code", assertion="==", target_value=200)
     plan.verify(seed.output, "==", "seed\\n")
     plan.print("done")
 """
@@ -44,11 +58,10 @@ SERVER = """
 import http.server, sys
 http.server.ThreadingHTTPServer((sys.argv[1], 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
+INSTRUCTIONS = 15
 ONE_SHOTS = ("seed", "genesis", "init-a", "init-b", "init-c", "after")
-KILLS = 90
-"""So many kills would mean that it does not get on."""
-DELAYS = (0.0, 0.05, 0.15, 0.4, 0.8)
-"""Seconds between a step's line in the log and the kill: before its effect, during it, and after."""
+MOST_STEPS = 80
+"""Lines about steps that one deployment may log at most."""
 
 
 @pytest.fixture
@@ -58,19 +71,9 @@ def counter() -> Iterator[Counting]:
     found.close()
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    found = Daemon(tmp_path, Repository(tmp_path / "repo"))
-    yield found
-    if found.process and found.process.poll() is None:
-        found.stop()
-    destroyed = found.verb("destroy", "dev", "--yes")
-    assert destroyed.returncode == 0, destroyed.stderr
-
-
-@pytest.mark.slow
-def test_it_converges_after_a_kill_at_each_step_and_repeats_no_one_shot(daemon: Daemon, counter: Counting) -> None:
-    daemon.repository.push(
+def pushed(folder: Path, counter: Counting) -> Repository:
+    repository = Repository(folder / "repo")
+    repository.push(
         {
             "gitopsd.yaml": f"environments:\n  dev:\n    package: net\n    args: {{url: {counter.url}}}\n",
             "net/kurtosis.yml": "name: github.com/acme/net\n",
@@ -78,26 +81,62 @@ def test_it_converges_after_a_kill_at_each_step_and_repeats_no_one_shot(daemon: 
             "net/server.py": SERVER,
         }
     )
-    record = FileRecord(daemon.state / "backends" / "local")
-    kills = 0
-    while True:
-        seen = daemon.steps()
+    return repository
+
+
+@contextmanager
+def deployment(folder: Path, repository: Repository) -> Iterator[Daemon]:
+    """A daemon with a state of its own, whose devnet is destroyed at the end."""
+    folder.mkdir()
+    daemon = Daemon(folder, repository)
+    try:
+        yield daemon
+    finally:
+        if daemon.process and daemon.process.poll() is None:
+            daemon.stop()
+        destroyed = daemon.verb("destroy", "dev", "--yes")
+        assert destroyed.returncode == 0, destroyed.stderr
+
+
+def reached(daemon: Daemon, record: FileRecord, lines: int) -> bool:
+    """Whether the log tells of so many steps, or all is done."""
+    return daemon.steps() >= lines or is_done(record)
+
+
+def is_done(record: FileRecord) -> bool:
+    return record.load("dev").last_good is not None
+
+
+@pytest.mark.slow
+def test_it_converges_after_a_kill_at_each_step_and_repeats_no_one_shot(tmp_path: Path, counter: Counting) -> None:
+    repository = pushed(tmp_path, counter)
+    for kill_at in range(1, MOST_STEPS):
+        counter.hits.clear()
+        with deployment(tmp_path / str(kill_at), repository) as daemon:
+            record = FileRecord(daemon.state / "backends" / "local")
+            daemon.start()
+            until(partial(reached, daemon, record, kill_at), f"step {kill_at} or the end", every=0.01)
+            if is_done(record):
+                break  # there is no further step to be killed at
+            daemon.kill()
+            daemon.start()
+            until(partial(is_done, record), f"it converges after a kill at step {kill_at}: {counter.hits}")
+            assert counter.hits == dict.fromkeys(ONE_SHOTS, 1), f"killed at step {kill_at}"
+    assert kill_at > INSTRUCTIONS, "it was killed at each instruction at least once"
+
+
+@pytest.mark.slow
+def test_a_restart_of_a_finished_devnet_does_nothing(tmp_path: Path, counter: Counting) -> None:
+    repository = pushed(tmp_path, counter)
+    with deployment(tmp_path / "one", repository) as daemon:
+        record = FileRecord(daemon.state / "backends" / "local")
         daemon.start()
-        until(lambda: daemon.steps() > seen or record.load("dev").last_good, "a step or the end", seconds=90)
-        if record.load("dev").last_good:
-            break
-        time.sleep(DELAYS[kills % len(DELAYS)])
+        until(partial(is_done, record), "it is deployed")
         daemon.kill()
-        kills += 1
-        assert kills < KILLS, counter.hits
-    assert kills >= len(ONE_SHOTS), "the deployment was interrupted at many steps"
-    assert counter.hits == dict.fromkeys(ONE_SHOTS, 1)
-    services = {name: step.serial for name, step in record.load("dev").steps.items()}
-    daemon.kill()
-    mark = daemon.steps()
-    daemon.start()
-    until(lambda: daemon.verb("status", "--output", "json").returncode == 0, "the daemon answers")
-    assert daemon.stop() == 0
-    assert daemon.steps() == mark, "a restart does nothing"
-    assert {name: step.serial for name, step in record.load("dev").steps.items()} == services
-    assert counter.hits == dict.fromkeys(ONE_SHOTS, 1)
+        steps, mark = record.load("dev").steps, daemon.steps()
+        daemon.start()
+        until(lambda: daemon.verb("status", "--output", "json").returncode == 0, "the daemon answers")
+        assert daemon.stop() == 0
+        assert daemon.steps() == mark
+        assert record.load("dev").steps == steps
+        assert counter.hits == dict.fromkeys(ONE_SHOTS, 1)
