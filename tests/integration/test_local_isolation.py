@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -305,3 +306,27 @@ def test_processes_end_when_somebody_deletes_the_state_by_hand(state: Path, back
     eventually(lambda: processes_with("500.375"))
     shutil.rmtree(state / "enclaves")
     eventually(lambda: not processes_with("500.375"))
+
+
+@pytest.mark.parametrize("place", ["hidden", "seen"])
+@pytest.mark.parametrize("closed", ["itself", "its parent"])
+def test_tools_that_only_root_could_reach_are_shown_to_services(
+    tmp_path: Path, make: Make, place: str, closed: str
+) -> None:
+    # /tmp is empty for a service, /var/tmp is the machine's
+    with tempfile.TemporaryDirectory(dir=tmp_path if place == "hidden" else "/var/tmp") as folder:
+        tools = Path(folder) / "tools"
+        (tools / "bin").mkdir(parents=True)
+        (tools / "bin/tool").write_text("#!/bin/sh\necho a tool\n")
+        (tools / "bin/tool").chmod(0o755)
+        Path(folder).chmod(0o700 if closed == "its parent" else 0o755)
+        tools.chmod(0o700 if closed == "itself" else 0o755)
+        backend = make(LocalSettings(grace=3.0, visible=(str(tools),)))
+        if backend.isolation != "root":
+            pytest.skip("only a daemon of root gives services another user")
+        for incarnation in ("first", "second"):
+            start(backend, "box", shell(IDLE), incarnation=incarnation, restart=True)
+            assert says(backend, "box", f"{tools}/bin/tool") == "a tool"
+        start(backend, "box", shell(IDLE), incarnation="second", restart=True)
+        assert says(backend, "box", f"{tools}/bin/tool") == "a tool"
+        backend.remove(ENCLAVE, "box")

@@ -22,9 +22,10 @@ class Owners:
 
     @cached_property
     def separate(self) -> bool:
-        """Whether services get another user. Without namespaces that user must be able to reach the interpreter and
-        its own files through the machine's folders."""
-        if os.geteuid() != 0:
+        """Whether services get another user. That user must be able to read the interpreter (an installation under a
+        umask of 077 is for root alone), and without namespaces to reach it and its own files through the machine's
+        folders."""
+        if os.geteuid() != 0 or not all(Path(file).stat().st_mode & 0o004 for file in (sys.executable, os.__file__)):
             return False
         needed = (self._state.parent, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
         return self._mode == "root" or all(_passable(path) for path in needed)

@@ -240,11 +240,7 @@ class View:
         """Mounts what the service owns and the tools. Each target is made a path without links first: one that
         the last start left, such as one into ``/proc/1/root``, would lead out of this root."""
         for path in self._spec["visible"]:
-            # An empty folder is what the last start left in the scratch folder to mount on.
-            hidden = not os.path.exists(path) or (os.path.isdir(path) and not os.listdir(path))
-            if hidden and os.path.isdir(old + path):
-                os.makedirs(os.path.realpath(path), exist_ok=True)
-                _bind(old + path, os.path.realpath(path), read_only=True)
+            self._reveal_tools(old, path)
         for name in ("python", "python3"):
             if self._spec["python"] and not os.path.lexists(f"/usr/local/bin/{name}"):
                 with contextlib.suppress(OSError):
@@ -263,6 +259,48 @@ class View:
             with contextlib.suppress(OSError), open(path, "a"):
                 pass
             _bind(old + self._spec["hosts"], path, read_only=True)
+
+    def _reveal_tools(self, old: str, path: str) -> None:
+        """Shows a folder of tools that is hidden here, or closed to the service's user: then an empty folder hides
+        what closes it, and what is inside is mounted there piece by piece."""
+        target = os.path.realpath(path)
+        closed = _closed(target) if self._owner is not None else ""
+        if closed:
+            _mount("tmpfs", closed, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
+        # An empty folder is what the last start left in the scratch folder to mount on.
+        hidden = not os.path.exists(target) or (os.path.isdir(target) and not os.listdir(target))
+        if not hidden or not os.path.isdir(old + path):
+            return
+        os.makedirs(target, exist_ok=True)
+        if self._owner is None or os.stat(old + path).st_mode & 0o005 == 0o005:
+            _bind(old + path, target, read_only=True)
+            return
+        _mount("tmpfs", target, "tmpfs", _NOSUID | _NODEV, "size=64k,mode=755")
+        for name in os.listdir(old + path):
+            _bind_piece(f"{old}{path}/{name}", f"{target}/{name}")
+
+
+def _closed(path: str) -> str:
+    """The first folder on the way to a path, or the path, that other users may not pass; "" when there is none."""
+    way = ""
+    for name in path.split("/")[1:]:
+        way += "/" + name
+        if os.path.isdir(way) and not os.stat(way).st_mode & 0o001:
+            return way
+    return ""
+
+
+def _bind_piece(source: str, target: str) -> None:
+    """Shows one entry of a folder; links are made again, since they lead where they say."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+        _bind(source, target, read_only=True)
+    elif os.path.isfile(source):
+        with open(target, "a"):
+            pass
+        _bind(source, target, read_only=True)
 
 
 def restrict(job: Mapping[str, Any]) -> None:
