@@ -132,9 +132,14 @@ class Daemon:
         self.process.wait()
 
     def stop(self) -> int:
+        """Its exit status after SIGTERM; one that does not end in 30 s is killed."""
         assert self.process
         self.process.terminate()
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A verb of the command line as a user types it."""

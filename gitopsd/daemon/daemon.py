@@ -33,6 +33,8 @@ from gitopsd.model.run import Run
 from gitopsd.report import Start, announce, deliver, report
 from gitopsd.web.commands import Answer, Request
 
+LOOK_UP = 0.5
+"""Seconds after which the first thread looks up: a signal that another thread took does not wake it."""
 OUTBOX_INTERVAL = 1.0
 """Seconds after which the outbox is looked at even if nothing was put into it."""
 
@@ -231,7 +233,8 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     daemon.start()
-    ended.wait()
+    while not ended.wait(LOOK_UP):
+        pass
     daemon.stop()
 
 

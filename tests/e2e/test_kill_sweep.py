@@ -92,9 +92,11 @@ def deployment(folder: Path, repository: Repository) -> Iterator[Daemon]:
     try:
         yield daemon
     finally:
-        if daemon.process and daemon.process.poll() is None:
-            daemon.stop()
-        destroyed = daemon.verb("destroy", "dev", "--yes")
+        try:
+            if daemon.process and daemon.process.poll() is None:
+                daemon.stop()
+        finally:
+            destroyed = daemon.verb("destroy", "dev", "--yes")
         assert destroyed.returncode == 0, destroyed.stderr
 
 
