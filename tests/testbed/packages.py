@@ -1,0 +1,65 @@
+"""What the testbed takes from Debian."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.testbed.places import TestbedError
+
+NAMES = (
+    *("containerd", "runc", "containernetworking-plugins"),
+    *("conntrack", "iptables", "ipset", "ebtables", "iproute2", "kmod", "procps", "socat", "util-linux"),
+    *("docker-registry", "busybox-static", "buildah"),
+    *("gcc", "libc6-dev", "git", "openssh-client"),
+)
+POLICY = Path("/usr/sbin/policy-rc.d")  # deb-systemd-invoke(1p) asks it; 101 means "start nothing"
+
+
+def missing() -> list[str]:
+    """Packages that are not installed; all of them on a machine without dpkg."""
+    try:
+        command = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *NAMES]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return list(NAMES)
+    there = {line.split()[0] for line in told.splitlines() if line.endswith(" installed")}
+    return [name for name in NAMES if name not in there]
+
+
+def install(say: Callable[[str], None]) -> None:
+    """Install what is missing, starting no service; raises ``TestbedError`` with the words of apt."""
+    names = missing()
+    if not names:
+        return
+    say(f"installing {' '.join(names)}")
+    with _no_services():
+        _apt("update", "--quiet=2")
+        _apt("install", "--quiet=2", "--yes", "--no-install-recommends", *names)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n", "ascii")
+    try:
+        POLICY.chmod(0o755)
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def _apt(*words: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        ran = subprocess.run(["apt-get", *words], env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise TestbedError("there is no apt-get: the testbed takes containerd and others from Debian") from None
+    if ran.returncode:
+        told = "\n".join(ran.stderr.strip().splitlines()[-10:])
+        raise TestbedError(f"apt-get {words[0]} ended with {ran.returncode}:\n{told}")
