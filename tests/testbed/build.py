@@ -29,8 +29,7 @@ class Module:
     cgo: bool = False
     tags: tuple[str, ...] = ()
     pin: str = ""  # the module whose version is stamped into the variables
-    stamps: tuple[str, ...] = ()  # variables of the linker's -X
-    stamped: str = "{version}"
+    stamps: tuple[str, ...] = ()  # of the linker's -X: ``VARIABLE={0}``, where 0 is the version, 1 and 2 its numbers
     shares: tuple[tuple[str, str], ...] = ()  # (module, pattern) of files and folders that go into ``share``
 
     @property
@@ -53,8 +52,8 @@ class Module:
 
     def flags(self) -> list[str]:
         """Flags of ``go build``; without symbols, since nobody debugs the servers."""
-        value = self.stamped.format(version=self.version(), bare=self.version().removeprefix("v")) if self.pin else ""
-        stamps = [f"-X {variable}={value}" for variable in self.stamps]
+        version = self.version() if self.pin else ""
+        stamps = [f"-X {stamp.format(version, *version[1:].split('.'))}" for stamp in self.stamps]
         tags = ["-tags", ",".join(self.tags)] if self.tags else []
         return ["-trimpath", "-buildvcs=false", *tags, "-ldflags", " ".join(["-s", "-w", *stamps])]
 
@@ -70,7 +69,11 @@ TABLE = (
     Module(
         name="kubernetes",
         pin="k8s.io/kubernetes",
-        stamps=("k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"),
+        stamps=tuple(
+            f"k8s.io/{package}/version.{stamp}"
+            for package in ("component-base", "client-go/pkg")
+            for stamp in ("gitVersion={0}", "gitMajor={1}", "gitMinor={2}")
+        ),
     ),
     Module(
         name="gitea",
@@ -84,7 +87,7 @@ TABLE = (
         shares=(("github.com/kubernetes-csi/external-snapshotter/client/v8", "config/crd/snapshot.storage.*.yaml"),),
     ),
     Module(name="etcd"),
-    Module(name="helm", pin="helm.sh/helm/v4", stamps=("helm.sh/helm/v4/internal/version.version",)),
+    Module(name="helm", pin="helm.sh/helm/v4", stamps=("helm.sh/helm/v4/internal/version.version={0}",)),
 )
 BY_NAME = {module.name: module for module in TABLE}
 

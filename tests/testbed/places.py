@@ -88,5 +88,3 @@ class TestbedError(Exception):
     """What went wrong, where, and what to do about it: text for a person."""
 
     __test__ = False
-
-

@@ -14,7 +14,7 @@ from tests.testbed.places import DATA, TestbedError
 from tests.testbed.processes import alive, started
 from tests.testbed.undo import undo
 
-PARTS = {"cluster": "cluster", "second": "second", "forge": "forge_server", "helm": "helm"}  # each is started by its module
+PARTS = {"cluster": "cluster", "second": "second", "forge": "forge_server", "helm": "helm"}  # of PART: module
 AT_ONCE = ("cluster", "forge", "helm")  # what `up` starts when no part is named
 MINUTES = 60.0
 

@@ -149,5 +149,3 @@ STEPS: dict[str, Callable[[dict[str, Any]], None]] = {
     "sysctl": _sysctl,
     "iptables": _iptables,
 }
-
-
