@@ -101,13 +101,13 @@ def _is_set(parameter: Parameter, given: Mapping[str, StarlarkValue], called: Si
         return True
     if parameter.required:
         kind = " or ".join(parameter.types) or "value"
-        raise HostError(f"{called.name}: the argument {parameter.name!r} is missing, expected {_a(kind)}")
+        raise HostError(f"{called.name}: the argument {parameter.name!r} is missing, expected {a(kind)}")
     return False
 
 
 def _checked(called: Signature, parameter: Parameter, value: StarlarkValue) -> StarlarkValue:
     if parameter.types and type_name(value) not in parameter.types:
-        expected = _a(" or ".join(parameter.types))
+        expected = a(" or ".join(parameter.types))
         left_out = "; leave it out instead of passing None" if value is None and not parameter.required else ""
         raise wrong(f"{called.name}: argument {parameter.name!r}", value, expected + left_out)
     if parameter.rule and (expected := parameter.rule(value)):
@@ -120,5 +120,6 @@ def wrong(what: str, value: StarlarkValue, expected: str) -> HostError:
     return HostError(f"{what} is {shown(value)} ({type_name(value)}), expected {expected}")
 
 
-def _a(noun: str) -> str:
+def a(noun: str) -> str:
+    """A noun with its article."""
     return f"an {noun}" if noun[0] in "aeiouAEIO" else f"a {noun}"

@@ -81,16 +81,8 @@ def _added(op: AddService, services: dict[str, ServiceSpec]) -> Iterator[str]:
             yield f"service {op.name!r}: the persistent_key {mount.key!r} is invalid, expected {expected}"
         if not path.startswith("/"):
             yield f"service {op.name!r}: the mount path {path!r} is invalid, expected an absolute path"
-    yield from _resources(op.name, op.spec)
     if op.spec.ready:
         yield from _probe(op.name, op.spec, op.spec.ready)
-
-
-def _resources(service: str, spec: ServiceSpec) -> Iterator[str]:
-    if spec.min_cpu > spec.max_cpu > 0:
-        yield f"service {service!r}: min_cpu {spec.min_cpu} is more than max_cpu {spec.max_cpu}"
-    if spec.min_memory > spec.max_memory > 0:
-        yield f"service {service!r}: min_memory {spec.min_memory} is more than max_memory {spec.max_memory}"
 
 
 def _acts(op: Op, services: dict[str, ServiceSpec]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gitopsd.evaluate.arguments import wrong
+from gitopsd.evaluate.arguments import a, wrong
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
 from gitopsd.evaluate.printing import shown, type_name
 from gitopsd.evaluate.references import References
@@ -120,7 +120,7 @@ class Fields:
 
 def _exactly(value: StarlarkValue, expected: str, what: str) -> StarlarkValue:
     if type_name(value) != expected:
-        raise wrong(what, value, f"a {expected}")
+        raise wrong(what, value, a(expected))
     return value
 
 
@@ -128,4 +128,4 @@ def instance(value: StarlarkValue, what: str, *types: str) -> StructValue:
     """An object of one of these Kurtosis types. Raises HostError."""
     if isinstance(value, StructValue) and value.type_name in types:
         return value
-    raise wrong(what, value, "a " + " or ".join(types))
+    raise wrong(what, value, a(" or ".join(types)))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from gitopsd.evaluate.arguments import Rule
+from gitopsd.evaluate.arguments import Rule, non_empty
 from gitopsd.evaluate.engine import StarlarkValue
+from gitopsd.evaluate.printing import shown, type_name
 from gitopsd.kit.duration import parse_duration
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT_ID = re.compile(r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?")
 _APPLICATION = re.compile(r"[a-zA-Z0-9+.-]*")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x1f]+")
+_URL = re.compile(r"(?:[^\s\x00-\x1f%]|%[0-9A-Fa-f]{2})+")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = re.compile(rf"([A-Za-z0-9]([A-Za-z0-9._-]{{0,251}}[A-Za-z0-9])?/)?{_LABEL}")
 _LABEL_VALUE = re.compile(rf"({_LABEL})?")
@@ -19,6 +21,7 @@ _LABEL_TEXT = "at most 63 letters, digits, '-', '_' and '.', beginning and endin
 _LARGEST = 2**64 - 1
 
 ASSERTIONS = ("==", "!=", ">=", ">", "<=", "<", "IN", "NOT_IN")
+RECIPES = ("ExecRecipe", "GetHttpRequestRecipe", "PostHttpRequestRecipe")
 DOCKER_SOCKET = "/var/run/docker.sock"
 
 
@@ -53,7 +56,56 @@ def application_protocol(value: StarlarkValue) -> str:
 
 
 def url(value: StarlarkValue) -> str:
+    """A URL or a part of one: upstream takes whatever has sound escapes."""
     return "" if _URL.fullmatch(value) else "a URL such as 'http://web:8080/'"
+
+
+def texts(value: StarlarkValue) -> str:
+    """A list of strings."""
+    return _every(value, "a list of strings", lambda _, item: isinstance(item, str))
+
+
+def command(value: StarlarkValue) -> str:
+    """A list of strings that is not empty itself."""
+    return texts(value) or non_empty(value)
+
+
+def named_texts(value: StarlarkValue) -> str:
+    """A list of strings that are not empty."""
+    return _every(value, "a list of strings that are not empty", lambda _, item: isinstance(item, str) and item != "")
+
+
+def text_map(value: StarlarkValue) -> str:
+    """A dict from strings to strings."""
+    expected = "a dict from strings to strings"
+    return _every(value, expected, lambda key, item: isinstance(key, str) and isinstance(item, str))
+
+
+def labels(value: StarlarkValue) -> str:
+    """A dict of labels, by the rules of Kubernetes, which are the stricter ones."""
+    return (
+        text_map(value)
+        or _every(value, f"keys of {_LABEL_TEXT}", lambda key, _: _LABEL_KEY.fullmatch(key) is not None)
+        or _every(value, f"values of {_LABEL_TEXT}", lambda _, item: _LABEL_VALUE.fullmatch(item) is not None)
+    )
+
+
+def bind_mounts(value: StarlarkValue) -> str:
+    """A dict whose one key is the socket of Docker."""
+    expected = f"{DOCKER_SOCKET!r}, the one source that may be mounted"
+    return text_map(value) or _every(value, expected, lambda key, _: key == DOCKER_SOCKET)
+
+
+def _every(value: StarlarkValue, expected: str, sound: Callable[[StarlarkValue, StarlarkValue], bool]) -> str:
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if not sound(key, item):
+            return f"{expected}; at {shown(key)} it holds {shown(item)} ({type_name(item)})"
+    return ""
+
+
+def one_of_types(*known: str) -> Rule:
+    """An object of one of a few Kurtosis types."""
+    return lambda value: "" if type_name(value) in known else " or ".join(known)
 
 
 def service_name(name: str) -> str:
@@ -68,12 +120,3 @@ def port_id(name: str) -> str:
     if _PORT_ID.fullmatch(name):
         return ""
     return "1 to 15 lower-case letters, digits and '-', beginning with a letter and not ending with '-'"
-
-
-def label(key: str, value: str) -> str:
-    """The rules of Kubernetes' labels, which are the stricter ones."""
-    if not _LABEL_KEY.fullmatch(key):
-        return f"a label's key of {_LABEL_TEXT}"
-    if not _LABEL_VALUE.fullmatch(value):
-        return _LABEL_TEXT
-    return ""

@@ -13,7 +13,7 @@ from gitopsd.evaluate.arguments import wrong
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
 from gitopsd.evaluate.reading import Fields, instance
 from gitopsd.evaluate.references import References
-from gitopsd.evaluate.rules import DOCKER_SOCKET, label
+from gitopsd.evaluate.rules import RECIPES
 from gitopsd.model.ops import Store
 from gitopsd.model.parts import (
     Artifacts,
@@ -33,7 +33,6 @@ from gitopsd.model.parts import (
 from gitopsd.model.values import Frozen, Value
 
 _IMAGES = ("ImageSpec", "ImageBuildSpec", "NixBuildSpec")
-_RECIPES = ("ExecRecipe", "GetHttpRequestRecipe", "PostHttpRequestRecipe")
 _LISTS = ("IN", "NOT_IN")
 
 
@@ -44,7 +43,7 @@ def image(value: StarlarkValue, what: str, references: References) -> Image:
             raise wrong(what, value, "the name of an image")
         return Image(name=references.plain(value, what))
     if not isinstance(value, StructValue) or value.type_name not in _IMAGES:
-        raise wrong(what, value, "a string, " + " or ".join(_IMAGES))
+        raise wrong(what, value, "a string or " + " or ".join(_IMAGES))
     given = Fields(value.type_name, value.fields, references)
     if value.type_name == "ImageSpec":
         return Image(
@@ -112,7 +111,7 @@ def store(value: StarlarkValue, what: str, references: References) -> tuple[str,
 
 def recipe(value: StarlarkValue, what: str, references: References) -> Recipe:
     """An ExecRecipe, GetHttpRequestRecipe or PostHttpRequestRecipe."""
-    given = Fields(what, (found := instance(value, what, *_RECIPES)).fields, references)
+    given = Fields(what, (found := instance(value, what, *RECIPES)).fields, references)
     if found.type_name == "ExecRecipe":
         return ExecRecipe(command=given.texts("command"), extract=given.plain_map("extract"))
     post = found.type_name == "PostHttpRequestRecipe"
@@ -177,12 +176,12 @@ def tolerations(given: Fields) -> tuple[Toleration, ...]:
 
 
 def gpu(value: StructValue, references: References) -> Gpu:
-    """A GpuConfig; ``driver`` is a string, a dict with the keys ``docker`` and ``kubernetes``, or None."""
+    """A GpuConfig; ``driver`` is a string, or a dict with strings at ``docker`` and ``kubernetes``, or left out."""
     given = Fields("GpuConfig", value.fields, references)
     driver = given.get("driver")
-    names = driver if isinstance(driver, dict) else {}
-    if not (driver is None or isinstance(driver, (str, dict))) or not set(names) <= {"docker", "kubernetes"}:
-        raise wrong("GpuConfig: driver", driver, "a string, or a dict with the keys 'docker' and 'kubernetes'")
+    names = (driver.get("docker", "-"), driver.get("kubernetes", "-")) if isinstance(driver, dict) else (driver,)
+    if driver is not None and not all(isinstance(name, str) and name for name in names):
+        raise wrong("GpuConfig: driver", driver, "a name, or a dict with names at 'docker' and 'kubernetes'")
     return Gpu(
         count=given.integer("count"),
         device_ids=given.plains("device_ids"),
@@ -193,26 +192,9 @@ def gpu(value: StructValue, references: References) -> Gpu:
 
 
 def _ulimit(value: StarlarkValue, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**63:
-        raise wrong(what, value, "an int")
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise wrong(what, value, "an int of 64 bits")
     return value
-
-
-def _labels(given: Fields) -> Frozen[str]:
-    found = given.plain_map("labels")
-    for key, value in found.items():
-        if expected := label(key, value):
-            raise wrong(given.what("labels", key), value, expected)
-    return found
-
-
-def bind_mounts(given: Fields) -> Frozen[str]:
-    """``bind_mounts``: only the socket of Docker may be mounted."""
-    found = given.plain_map("bind_mounts")
-    for source in found:
-        if source != DOCKER_SOCKET:
-            raise wrong(given.what("bind_mounts"), source, f"{DOCKER_SOCKET!r}, the one source that may be mounted")
-    return found
 
 
 def _ports(name: str) -> Callable[[Fields], Frozen[Port]]:
@@ -242,7 +224,7 @@ _READERS: dict[str, tuple[str, Callable[[Fields], Any]]] = {
     "max_memory": ("max_memory", lambda given: given.integer("max_memory")),
     "min_memory": ("min_memory", lambda given: given.integer("min_memory")),
     "ready_conditions": ("ready", _ready),
-    "labels": ("labels", _labels),
+    "labels": ("labels", lambda given: given.plain_map("labels")),
     "user": ("user", lambda given: user(given.get("user"), given.references)),
     "tolerations": ("tolerations", tolerations),
     "node_selectors": ("node_selectors", lambda given: given.plain_map("node_selectors")),
@@ -255,7 +237,7 @@ _READERS: dict[str, tuple[str, Callable[[Fields], Any]]] = {
     "gpu": ("gpu", lambda given: gpu(given.get("gpu"), given.references)),
     "privileged": ("privileged", lambda given: given.flag("privileged")),
     "host_pid_namespace": ("host_pid", lambda given: given.flag("host_pid_namespace")),
-    "bind_mounts": ("bind_mounts", bind_mounts),
+    "bind_mounts": ("bind_mounts", lambda given: given.plain_map("bind_mounts")),
 }  # fmt: skip
 
 

@@ -13,6 +13,11 @@ from gitopsd.evaluate.types import SIGNATURES, construct
 
 CALLED = signature("call", need("name", TEXT, non_empty), may("count", INT), may("items", LIST), may("free", ANY))
 
+READY = {
+    "recipe": StructValue(type_name="ExecRecipe", fields={"command": ["a"]}), "field": "code", "assertion": "==",
+    "target_value": 0,
+}  # fmt: skip
+
 
 def refusal(*args: Any, **kwargs: Any) -> str:
     with pytest.raises(HostError) as caught:
@@ -82,7 +87,28 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("PortSpec", {"number": 1, "application_protocol": "a b"}, "letters, digits"),
         ("PortSpec", {"number": 1, "wait": 5}, "or None"),
         ("PortSpec", {"number": 1, "wait": "5"}, "a duration such as"),
-        ("PortSpec", {"number": 1, "url": "nowhere"}, "a URL such as"),
+        ("PortSpec", {"number": 1, "url": "http://a b"}, "a URL such as"),
+        ("PortSpec", {"number": 1, "url": "http://web/%zz"}, "a URL such as"),
+        ("PortSpec", {"number": 1, "url": ""}, "a URL such as"),
+        ("ServiceConfig", {"image": "x", "private_ip_address_placeholder": ""}, "not empty"),
+        ("ServiceConfig", {"image": "x", "labels": {"a": "b c"}}, "at most 63 letters"),
+        ("ServiceConfig", {"image": "x", "labels": {"a b": "c"}}, 'at "a b" it holds "c"'),
+        ("ServiceConfig", {"image": "x", "labels": {"a": 1}}, 'strings to strings; at "a" it holds 1 (int)'),
+        ("ServiceConfig", {"image": "x", "node_selectors": {"a": 1}}, 'at "a" it holds 1 (int)'),
+        ("ServiceConfig", {"image": "x", "files_to_be_moved": {1: "a"}}, "at 1 it holds"),
+        ("ServiceConfig", {"image": "x", "bind_mounts": {"/": "/host"}}, "the one source that may be mounted"),
+        ("Directory", {"artifact_names": ["a", ""]}, 'at 1 it holds ""'),
+        ("Directory", {"persistent_key": ""}, "not empty"),
+        ("ExecRecipe", {"command": ["a", 1]}, "at 1 it holds 1 (int)"),
+        ("ExecRecipe", {"command": ["a"], "extract": {"k": 1}}, 'at "k" it holds 1 (int)'),
+        ("GetHttpRequestRecipe", {"port_id": "", "endpoint": "/"}, "not empty"),
+        ("GetHttpRequestRecipe", {"port_id": "a", "endpoint": "/", "headers": {"h": None}}, "holds None (NoneType)"),
+        ("ImageSpec", {"image": "x", "registry": ""}, "not empty"),
+        ("ImageBuildSpec", {"image_name": "x", "build_context_dir": ".", "build_file": ""}, "not empty"),
+        ("ImageBuildSpec", {"image_name": "x", "build_context_dir": ".", "build_args": {"A": 1}}, "holds 1 (int)"),
+        ("Toleration", {"key": ""}, "not empty"),
+        ("StoreSpec", {"src": "/a", "name": ""}, "not empty"),
+        ("Service", {"name": "a", "hostname": "", "ip_address": "x", "ports": {}}, "not empty"),
         ("ServiceConfig", {"image": "x", "max_memory": 5}, "at least 6"),
         ("ServiceConfig", {"image": "x", "ready_conditions": {}}, "expected a ReadyCondition"),
         ("ServiceConfig", {"image": "x", "ports": None}, "leave it out"),
@@ -91,7 +117,9 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("ExecRecipe", {"command": "ls"}, "expected a list"),
         ("Toleration", {"operator": "Equals"}, "one of Exists, Equal"),
         ("User", {"uid": -1}, "at least 0"),
-        ("ReadyCondition", {"recipe": 1, "field": "code", "assertion": "=", "target_value": 0}, "one of =="),
+        ("ReadyCondition", {**READY, "assertion": "="}, "one of =="),
+        ("ReadyCondition", {**READY, "recipe": 1}, "expected ExecRecipe or GetHttpRequestRecipe"),
+        ("ReadyCondition", {**READY, "field": ""}, "not empty"),
         ("StoreSpec", {"src": ""}, "not empty"),
     ],
 )
@@ -100,6 +128,11 @@ def test_type_constructors_check_what_they_get(type_name: str, given: dict[str, 
         construct(type_name, (), given)
     assert said in str(caught.value)
     assert str(caught.value).startswith(type_name)
+
+
+@pytest.mark.parametrize("url", ["http://web:80/a%20b", "web:80", "/path", "nowhere"])
+def test_a_url_may_be_a_part_of_one(url: str) -> None:
+    assert construct("PortSpec", (80,), {"url": url})["url"] == url
 
 
 def test_type_constructors_take_positions() -> None:

@@ -24,18 +24,27 @@ def _upload_files(recorder: Recorder, given: Fields) -> str:
 
 
 def _render_templates(recorder: Recorder, given: Fields) -> str:
-    files = given.pairs("config", lambda value, what: _template(given, value, what))
-    for path in files:
-        if not path or path.startswith("/") or ".." in path.split("/"):
-            raise wrong(given.what("config"), path, "a relative path inside the artifact")
-    op = RenderTemplates(name="", files=files)
+    templates = given.pairs("config", lambda value, what: _template(given, value, what))
+    op = RenderTemplates(name="", files=Frozen({_inside(given, path): item for path, item in templates.items()}))
     op = replace(op, name=given.plain("name") or recorder.generated_name("render", op))
     recorder.add(recorder.named_id("artifact", op.name), op)
     return op.name
 
 
+def _inside(given: Fields, path: str) -> str:
+    """A path inside the artifact; a slash at its beginning means the artifact's root, as upstream joins it there."""
+    inside = path.lstrip("/")
+    if not inside or ".." in inside.split("/"):
+        raise wrong(given.what("config"), path, "a relative path inside the artifact")
+    return inside
+
+
 def _template(given: Fields, value: StarlarkValue, what: str) -> Template:
-    if not isinstance(value, StructValue) or value.type_name != "struct" or set(value.fields) != {"template", "data"}:
+    if (
+        not isinstance(value, StructValue)
+        or value.type_name != "struct"
+        or not {"template", "data"} <= set(value.fields)
+    ):
         raise wrong(what, value, "a struct with the fields template and data")
     text = value.fields["template"]
     if not isinstance(text, str):

@@ -8,7 +8,7 @@ from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder
-from gitopsd.evaluate.rules import ASSERTIONS, duration, one_of
+from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, duration, one_of, one_of_types
 from gitopsd.evaluate.specs import probe, recipe, target
 from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
 from gitopsd.model.parts import ExecRecipe, HttpRecipe, Recipe
@@ -104,8 +104,8 @@ METHODS = (
         signature(
             "wait",
             _SERVICE,
-            need("recipe", ANY),
-            need("field", TEXT),
+            need("recipe", ANY, one_of_types(*RECIPES)),
+            need("field", TEXT, non_empty),
             _ASSERTION,
             _TARGET,
             may("interval", TEXT, duration),

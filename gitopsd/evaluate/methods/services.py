@@ -45,11 +45,19 @@ def _add_services(recorder: Recorder, given: Fields) -> dict[str, StructValue]:
 
 def _added(recorder: Recorder, name: str, config: Fields, force_update: bool) -> StructValue:
     spec = service_spec(Fields(f"service {name!r}", config.values, config.references))
+    _warn_of_bounds(recorder, name, spec)
     life = recorder.new_life(name)
     value = _service_value(recorder, name, spec)
     recorder.services[name] = Registered(life=life, index=len(recorder.instructions), value=value)
     recorder.add(life, AddService(name=name, spec=spec, force_update=force_update))
     return value
+
+
+def _warn_of_bounds(recorder: Recorder, service: str, spec: ServiceSpec) -> None:
+    """A lower bound above the upper one is no error everywhere: a container engine takes it, a cluster refuses it."""
+    for kind, lowest, highest in (("cpu", spec.min_cpu, spec.max_cpu), ("memory", spec.min_memory, spec.max_memory)):
+        if lowest > highest > 0:
+            recorder.warn(f"service {service!r}: min_{kind} {lowest} is more than max_{kind} {highest}")
 
 
 def _service_value(recorder: Recorder, name: str, spec: ServiceSpec) -> StructValue:
@@ -114,7 +122,7 @@ def _set_service(recorder: Recorder, given: Fields) -> None:
     for argument in _REFUSED_BY_SET:
         if config.get(argument):
             raise HostError(f"{config.what(argument)} cannot be changed, expected only {', '.join(_TAKEN_BY_SET)}")
-    taken = {item: config.values[item] for item in _TAKEN_BY_SET if item in config}
+    taken = {item: value for item in _TAKEN_BY_SET if (value := config.get(item))}
     changes = service_fields(Fields(config.owner, taken, config.references))
     ignored = [
         item for item in config.values
@@ -126,6 +134,7 @@ def _set_service(recorder: Recorder, given: Fields) -> None:
     if isinstance(earlier.op, AddService):
         merged = replace(earlier.op, spec=replace(earlier.op.spec, **changes))
         recorder.instructions[found.index] = replace(earlier, op=merged)
+        _warn_of_bounds(recorder, name, merged.spec)
     recorder.add(recorder.nameless_id("set_service", name), SetService(name=name))
 
 

@@ -10,8 +10,8 @@ from gitopsd.evaluate.engine import StructValue
 from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder, slug
-from gitopsd.evaluate.rules import duration_or_none
-from gitopsd.evaluate.specs import bind_mounts, image, named, stores, task_files, tolerations
+from gitopsd.evaluate.rules import bind_mounts, duration_or_none, text_map
+from gitopsd.evaluate.specs import image, named, stores, task_files, tolerations
 from gitopsd.model.ops import RunPython, RunSh
 from gitopsd.model.parts import Image
 
@@ -36,7 +36,7 @@ def _run_sh(recorder: Recorder, given: Fields) -> StructValue:
         tolerations=tolerations(given),
         privileged=given.flag("privileged"),
         host_pid=given.flag("host_pid_namespace"),
-        bind_mounts=bind_mounts(given),
+        bind_mounts=given.plain_map("bind_mounts"),
     )
     return _recorded(recorder, given, op, "sh")
 
@@ -96,11 +96,11 @@ METHODS = (
             may("wait", ANY, duration_or_none),
             may("acceptable_codes", LIST),
             may("skip_code_check", BOOL),
-            may("node_selectors", DICT),
+            may("node_selectors", DICT, text_map),
             may("tolerations", LIST),
             may("privileged", BOOL),
             may("host_pid_namespace", BOOL),
-            may("bind_mounts", DICT),
+            may("bind_mounts", DICT, bind_mounts),
         ),
         _run_sh,
     ),
@@ -117,7 +117,7 @@ METHODS = (
             may("wait", ANY, duration_or_none),
             may("acceptable_codes", LIST),
             may("skip_code_check", BOOL),
-            may("node_selectors", DICT),
+            may("node_selectors", DICT, text_map),
             may("tolerations", LIST),
         ),
         _run_python,
