@@ -20,6 +20,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REF_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
 _VERSION = re.compile(r"v?\d[\w.+-]*|[0-9a-f]{7,40}|main|master|develop|HEAD")
+_REPOSITORY = (HOST, "owner", "repo")
 _LONGEST_LOCATOR = 4096
 _LONGEST_REF = 244
 _SHOWN = 200
@@ -83,11 +84,11 @@ def resolve(text: str, caller: Place, package: RootPackage) -> Place:
             f"{shown(text)} is a web address: only upload_files reads those, expected {HOST}/owner/repo/…"
         )
     if text.startswith("/"):
-        return _inside(caller, caller.base, text[1:], text)
+        return _beside(_inside(caller, caller.base, text[1:], text), package)
     if not is_absolute(text):
         _refuse_foreign_host(text)
         folder = caller.path.rpartition("/")[0]
-        return _inside(caller, folder, text, text)
+        return _beside(_inside(caller, folder, text, text), package)
     target = parse_absolute(text)
     if _in_root_package(caller, package) and not target.ref and _within(f"{target.root}/{target.path}", _name(package)):
         raise LocatorError(f"{shown(text)} points into the package that it stands in: use a relative path instead")
@@ -249,15 +250,23 @@ def _versioned(target: Place, caller: Place) -> Place:
     return Place(root=target.root, ref=caller.ref, path=target.path) if target.root == caller.root else target
 
 
-def _replaced(target: Place, package: RootPackage) -> Place | None:
-    """Keys are looked up by cutting the last element, so a whole repository never matches its own key; a locator
-    with a ref is not looked up at all."""
-    key, rest = f"{target.root}/{target.path}" if target.path else target.root, ""
-    while key.count("/") > 2:
-        key, _, last = key.rpartition("/")
-        rest = f"{last}/{rest}" if rest else last
-        if key in package.replace:
-            return _replacement(package.replace[key], rest, package)
+def _beside(target: Place, package: RootPackage) -> Place:
+    """A relative locator is looked up as well, by the folders below the repository; a version that the caller was
+    imported with stays."""
+    if target.ref or target.base:
+        return target
+    return _replaced(target, package, least=len(_REPOSITORY) + 1) or target
+
+
+def _replaced(target: Place, package: RootPackage, least: int = len(_REPOSITORY)) -> Place | None:
+    """Keys, of ``least`` elements, are looked up by cutting the last element, so a whole repository never matches its
+    own key; unless its value is a folder, which stands where the repository would. A locator with a ref is not looked
+    up at all."""
+    parts = f"{target.root}/{target.path}".rstrip("/").split("/")
+    for end in range(len(parts), least - 1, -1):
+        value = package.replace.get("/".join(parts[:end]))
+        if value is not None and (end < len(parts) or value.startswith((".", "/"))):
+            return _replacement(value, "/".join(parts[end:]), package)
     return None
 
 

@@ -153,6 +153,24 @@ def test_a_local_replace_reads_a_folder_of_the_root_package_as_if_it_were_the_re
         resolve("github.com/a/b/m.star", MAIN, replaced({"github.com/a/b": "../../../b"}))
 
 
+def test_a_local_replace_stands_where_the_whole_repository_would() -> None:
+    rules = replaced({"github.com/a/b": "../b"})
+    assert resolve("github.com/a/b", MAIN, rules) == Place(root=ROOT, path="packages/b", base="packages/b")
+    assert resolve("github.com/a/b", DEPENDENCY, rules) == Place(root=ROOT, path="packages/b", base="packages/b")
+
+
+@pytest.mark.parametrize("text", ["./lib/x.star", "lib/x.star", "/packages/chain/lib/x.star"])
+def test_replace_of_a_folder_reaches_relative_locators_too(text: str) -> None:
+    rules = replaced({f"{ROOT}/packages/chain/lib": "github.com/x/lib@v1", ROOT: "github.com/x/other"})
+    assert resolve(text, MAIN, rules) == Place(root="github.com/x/lib", ref="v1", path="x.star")
+    assert resolve("./other.star", MAIN, rules) == Place(root=ROOT, path="packages/chain/other.star")
+
+
+def test_a_relative_locator_stays_at_the_version_that_its_file_was_imported_with() -> None:
+    rules = replaced({"github.com/dep/tool/src": "github.com/x/y@v2"})
+    assert resolve("./n.star", DEPENDENCY, rules) == Place(root="github.com/dep/tool", ref="v1", path="src/n.star")
+
+
 def test_a_wrong_replace_map_is_told_entry_by_entry() -> None:
     wrong = check_replace({"github.com/a": "github.com/x/y", "github.com/a/b": "gitlab.com/x/y", "github.com/c/d": "."})
     assert [key for key, _ in wrong] == ["github.com/a", "github.com/a/b"]
