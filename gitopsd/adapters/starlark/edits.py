@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitopsd.adapters.starlark.scanner import NEWLINES, is_number, is_string
+from gitopsd.adapters.starlark.scanner import NEWLINES, is_name, is_number, is_string
 
 __all__ = ["Edits"]
 
@@ -24,6 +24,8 @@ class Edits:
 
     def open(self, start: int, prefix: str, origin: int) -> None:
         """Put a helper call before token `start`; `origin` is the token whose line an error in it belongs to."""
+        if start and not self.gaps[start] and is_name(self.tokens[start - 1]):
+            self.gaps[start] = " "  # a keyword may touch a string or a bracket, but no name
         self.before.setdefault(start, []).append((prefix, origin))
 
     def reopen(self, start: int, prefix: str, origin: int) -> None:
