@@ -33,19 +33,27 @@ REGISTRY_PORT = 16500
 REGISTRY = f"{LOOPBACK}:{REGISTRY_PORT}"
 DNS_PORT = 16053
 DNS_HEALTH_PORT = 16054
-PROXY_HEALTH_PORT = 16056
+PROXY_HEALTH_PORT, PROXY_METRICS_PORT = 16056, 16049
 KUBELET_PORT = 16250
 KUBELET_HEALTH_PORT = 16248
 MANAGER_PORT = 16257
 SCHEDULER_PORT = 16259
+STORAGE_PORTS = {"csi-provisioner": 16601, "csi-resizer": 16602, "csi-snapshotter": 16603, "snapshot-controller": 16604}
 FORGE_HTTP_PORT = 16300
 FORGE_SSH_PORT = 16322
 
 CONTAINERD = DATA / "containerd"
+CONTAINERD_CONFIG = CONTAINERD / "config.toml"
 CONTAINERD_SOCKET = CONTAINERD / "containerd.sock"
 KUBELET = DATA / "kubelet"
+KUBELET_CONFIG = DATA / "kubelet.json"
+PROXY_CONFIG = DATA / "proxy.json"
+DNS_CONFIG = DATA / "Corefile"
+REGISTRY_CONFIG = DATA / "registry.json"
+PLUGINS = DATA / "plugins"  # of volumes; none is there
 CSI_SOCKET = DATA / "csi" / "csi.sock"
 FORGE = DATA / "forge"
+CSI_DRIVER = "hostpath.csi.gitopsd.test"  # as its source has it
 CGROUP = "gitopsd-testbed"  # parent of the cgroups of all pods
 NETWORK_NAMESPACES = Path("/run/netns")
 
@@ -61,7 +69,6 @@ class Plane:
     etcd_port: int
     peer_port: int
     api_port: int
-    advertised: str
 
     @property
     def folder(self) -> Path:
@@ -80,8 +87,8 @@ class Plane:
         return self.folder / "admin.kubeconfig"
 
 
-FIRST = Plane(name="cluster", etcd_port=16379, peer_port=16380, api_port=16443, advertised=NODE_ADDRESS)
-SECOND = Plane(name="second", etcd_port=16479, peer_port=16480, api_port=16543, advertised=LOOPBACK)
+FIRST = Plane(name="cluster", etcd_port=16379, peer_port=16380, api_port=16443)
+SECOND = Plane(name="second", etcd_port=16479, peer_port=16480, api_port=16543)
 
 
 class TestbedError(Exception):

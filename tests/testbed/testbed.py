@@ -57,7 +57,7 @@ def up(parts: Iterable[str] = AT_ONCE, *, session: int | None = None) -> None:
 
 
 def ensure(part: str, *, session: int) -> None:
-    """Have a part up for a test session: in the testbed that is up if that is this session's or nobody's, else in a new one.
+    """Have a part up for a test session: in the testbed that is up, unless another session has it, else in a new one.
 
     Raises ``TestbedError`` as ``up`` does, and if the testbed belongs to another living session.
     """

@@ -1,0 +1,76 @@
+"""Makes the machine ready to be a node. Each change is in the ledger before it is made."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.testbed.ledger import Ledger
+from tests.testbed.places import BRIDGE, CGROUP, FOREIGN, NETWORK_NAMESPACES, NODE_ADDRESS, PODS, TestbedError
+from tests.testbed.undo import chains
+
+SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/bridge/bridge-nf-call-iptables": "1",  # traffic between pods of one bridge goes through Services too
+    "fs/inotify/max_user_instances": "1024",
+}
+# What kubelet and kube-proxy set by themselves.
+SET_BY_SERVERS = (
+    *("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"),
+    *("kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/ipv4/conf/all/route_localnet"),
+)
+KERNEL_MODULES = ("overlay", "br_netfilter")
+GROUPS = Path("/sys/fs/cgroup")
+
+
+def prepare(ledger: Ledger) -> None:
+    """Raises ``TestbedError`` when another Kubernetes is on the machine, or the kernel lacks something."""
+    if found := chains():
+        raise TestbedError(f"another Kubernetes or container network has packet filters here ({found[0]}): remove it")
+    for folder in FOREIGN:
+        if not folder.exists():
+            ledger.write("folder", path=str(folder))
+    there = [file.name for file in NETWORK_NAMESPACES.glob("cni-*")]
+    ledger.write("namespaces", before=there)
+    ledger.write("iptables")
+    for module in KERNEL_MODULES:  # a kernel that has it built in knows no such module
+        subprocess.run(["modprobe", "--quiet", module], capture_output=True, check=False)
+    _set_sysctls(ledger)
+    _make_bridge(ledger)
+    _make_cgroups(ledger)
+
+
+def _set_sysctls(ledger: Ledger) -> None:
+    for name in (*SYSCTLS, *SET_BY_SERVERS):
+        file = Path("/proc/sys", name)
+        if not file.exists():
+            if name in SYSCTLS:
+                raise TestbedError(f"this kernel has no {file}: the cluster's network needs it")
+            continue
+        ledger.write("sysctl", path=str(file), before=file.read_text("ascii").strip())
+        if name in SYSCTLS:
+            file.write_text(SYSCTLS[name], "ascii")
+
+
+def _make_bridge(ledger: Ledger) -> None:
+    ledger.write("bridge", name=BRIDGE)
+    for words in (
+        ("link", "add", BRIDGE, "type", "bridge"),
+        ("address", "add", f"{NODE_ADDRESS}/{PODS.partition('/')[2]}", "dev", BRIDGE),
+        ("link", "set", BRIDGE, "up"),
+    ):
+        ran = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise TestbedError(f"ip {' '.join(words)}: {ran.stderr.strip()}")
+
+
+def _make_cgroups(ledger: Ledger) -> None:
+    """A group for all pods, in the one tree of version 2 or in each of version 1."""
+    unified = (GROUPS / "cgroup.controllers").exists()
+    for root in [GROUPS] if unified else sorted(item for item in GROUPS.iterdir() if item.is_dir()):
+        group = root / CGROUP
+        ledger.write("cgroup", path=str(group))
+        group.mkdir(exist_ok=True)
+        if not unified and (root / "cpuset.cpus").exists():  # there a new group may use none, unlike elsewhere
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                (group / name).write_text((root / name).read_text("ascii"), "ascii")
