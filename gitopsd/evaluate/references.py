@@ -96,21 +96,13 @@ class References:
     def plain(self, text: str, what: str) -> str:
         """A string that must be known now. A host name is the plain name of its service, so it is fine; HostError for
         any other reference."""
-        value = self.text(text)
-        if isinstance(value, str):
-            return value
-        parts: list[str] = []
-        for part in value.parts if isinstance(value, Text) else (value,):
-            if isinstance(part, Address) and part.field == "hostname":
-                parts.append(part.service)
-            elif isinstance(part, str):
-                parts.append(part)
-            else:
-                raise HostError(
-                    f"{what} holds {describe_ref(part)}, which is known only when the plan is applied; expected a text "
-                    "that is known now (pass it through a command, an environment variable or a template instead)"
-                )
-        return "".join(parts)
+        plain, known = _with_names(self.text(text))
+        if not known:
+            raise HostError(
+                f"{what} holds {plain}, which is known only when the plan is applied; expected a text "
+                "that is known now (pass it through a command, an environment variable or a template instead)"
+            )
+        return plain
 
     def value(self, value: StarlarkValue, what: str, depth: int = 0) -> Value:
         """Any JSON-able Starlark value as a value of the model; ``what`` names it in messages.
@@ -146,16 +138,19 @@ class References:
         return Frozen(found)
 
     def key(self, key: str) -> str:
-        """A key of a mapping. References in it are not resolved: they stay as text, with a warning."""
-        if not isinstance(self.text(key), str):
+        """A key of a mapping. A host name is the plain name of its service; other references in it are not resolved:
+        they stay as text, with a warning."""
+        text, known = _with_names(self.text(key))
+        if not known:
             self.remarks.append(f"the key {shown(key)} holds a reference, which is not resolved in keys")
-        return key
+            return key
+        return text
 
     def output(self, value: StarlarkValue, text: str) -> Value:
         """What ``run`` returned, as JSON; what has no JSON form is its printed ``text``."""
         try:
-            return self.value(value, "the result of run")
-        except HostError:
+            return self.value(_encodable(value), "the result of run")
+        except (HostError, RecursionError):
             return self.text(text)
 
     def arguments(self, values: Mapping[str, Json]) -> dict[str, StarlarkValue]:
@@ -170,6 +165,26 @@ class References:
         if isinstance(value, tuple):
             return [self._argument(item) for item in value]
         return value
+
+
+def _with_names(value: str | Ref | Text) -> tuple[str, bool]:
+    """A text with the plain names of services for their host names, and whether that was all; else what was left."""
+    parts = value.parts if isinstance(value, Text) else (value,)
+    named = [part.service if isinstance(part, Address) and part.field == "hostname" else part for part in parts]
+    unknown = next((part for part in named if not isinstance(part, str)), None)
+    return (describe_ref(unknown), False) if unknown is not None else ("".join(map(str, named)), True)
+
+
+def _encodable(value: StarlarkValue) -> StarlarkValue:
+    """A value as the language's own JSON encoder sees it: keys sorted, everything with attributes an object."""
+    match value:
+        case StructValue(fields=fields):
+            return _encodable(dict(fields))
+        case dict() if all(isinstance(key, str) for key in value):
+            return {key: _encodable(value[key]) for key in sorted(value)}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+    return value
 
 
 def checked_integer(value: int, what: str) -> int:

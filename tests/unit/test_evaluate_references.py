@@ -8,7 +8,7 @@ import pytest
 
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StructValue
 from gitopsd.evaluate.references import References
-from gitopsd.model.values import Address, Frozen, Secret, StepResult, Text, freeze
+from gitopsd.model.values import Address, Frozen, Secret, StepResult, Text, freeze, starlark_repr
 
 IP = Address(service="web", field="ip_address")
 HOST = Address(service="web", field="hostname")
@@ -120,8 +120,25 @@ def test_people_read_what_a_token_stands_for() -> None:
     assert references.readable(f"at {references.token(IP)}!") == "at <web ip_address>!"
 
 
+def test_a_host_name_in_a_key_is_the_plain_name_of_its_service() -> None:
+    references = References()
+    key = f"{references.token(HOST)}:80"
+    assert references.value({key: 1}, "data") == Frozen({"web:80": 1})
+    assert references.take_remarks() == ()
+
+
 def test_output_without_a_json_form_is_its_printed_text() -> None:
     references = References()
     token = references.token(IP)
     assert references.output({"ip": token}, "") == Frozen({"ip": IP})
     assert references.output({1: 2}, f"{{1: 2}} {token}") == Text(parts=("{1: 2} ", IP))
+
+
+def test_output_is_json_as_the_language_encodes_it() -> None:
+    references = References()
+    port = StructValue(type_name="PortSpec", fields={"number": 80, "application_protocol": "http"})
+    service = StructValue(type_name="Service", fields={"name": "web", "ports": {"http": port}})
+    found = references.output({"b": [service], "a": (1, range(2))}, "")
+    assert starlark_repr(found) == (
+        '{"a": [1, [0, 1]], "b": [{"name": "web", "ports": {"http": {"application_protocol": "http", "number": 80}}}]}'
+    )
