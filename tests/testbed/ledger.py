@@ -22,7 +22,8 @@ class Ledger:
 
     def write(self, did: str, **facts: Any) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a", encoding="utf-8", opener=_private) as stream:
+        self.file.touch(mode=0o600)  # tokens are among the offers
+        with self.file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"did": did, **facts}) + "\n")
 
     def entries(self, did: str | None = None) -> list[dict[str, Any]]:
@@ -44,10 +45,6 @@ class Ledger:
 
     def forget(self) -> None:
         self.file.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 @contextmanager
