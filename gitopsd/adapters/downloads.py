@@ -12,10 +12,12 @@ import ipaddress
 import os
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -29,6 +31,10 @@ from gitopsd.ports import TreeFile
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is handed out of IPv6 (IANA, "Internet Protocol Version 6 Address Space")."""
+_PROTOCOLS = (ipaddress.ip_network("192.0.0.0/24"),)
+"""Kept for protocols by RFC 6890; some of it is global, none of it is a web server."""
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 _LAST_PORT = 65535
 _LONGEST_URL = 4096
@@ -70,11 +76,10 @@ class HttpDownloads:
         Raises UserError SOURCE_REFUSED for an address that is not allowed or a status of 4xx, LIMIT_EXCEEDED for too
         many bytes or redirects, and TransientError SOURCE_UNREACHABLE for a host that fails.
         """
-        deadline = time.monotonic() + self._limits.seconds
         descriptor, name = tempfile.mkstemp(prefix="new-", dir=self._folder)
         fresh = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file, _Deadline(self._limits.seconds, url) as deadline:
                 for chunk in self._stream(url, deadline):
                     file.write(chunk)
             content = content_digest([(_base_name(url), 0o644, fresh.read_bytes())])
@@ -104,12 +109,12 @@ class HttpDownloads:
         same = content_digest([(name, 0o644, content)]) == download.content
         return TreeFile(path=name, mode=0o644, content=content) if same else None
 
-    def _stream(self, url: str, deadline: float) -> Iterator[bytes]:
+    def _stream(self, url: str, deadline: _Deadline) -> Iterator[bytes]:
         current = url
         for _ in range(self._limits.redirects + 1):
             target = self._check(current)
             try:
-                with self._client() as client, contextlib.closing(_answer(client, target)) as answer:
+                with self._client() as client, contextlib.closing(_answer(client, target, deadline)) as answer:
                     if answer.status_code not in _REDIRECTS:
                         yield from self._content(answer, url, deadline)
                         return
@@ -117,6 +122,7 @@ class HttpDownloads:
             except GitopsdError:
                 raise
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                deadline.check()
                 text = one_line(redact_urls(str(error)), limit=200) or type(error).__name__
                 raise TransientError(Reason.SOURCE_UNREACHABLE, f"{_shown(url)} cannot be read: {text}") from None
         raise UserError(Reason.LIMIT_EXCEEDED, f"{_shown(url)} redirects more than {self._limits.redirects} times")
@@ -125,7 +131,7 @@ class HttpDownloads:
         timeout = httpx.Timeout(self._limits.server_timeout)
         return httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False)
 
-    def _content(self, answer: httpx.Response, url: str, deadline: float) -> Iterator[bytes]:
+    def _content(self, answer: httpx.Response, url: str, deadline: _Deadline) -> Iterator[bytes]:
         _check_status(answer, url)
         if answer.headers.get("content-encoding", "identity").lower() != "identity":
             raise _refused(url, "answers in a compressed form that was not asked for")
@@ -138,10 +144,7 @@ class HttpDownloads:
                     f"{_shown(url)} holds more than {self._limits.bytes} bytes",
                     hint="the operator sets this limit",
                 )
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    Reason.SOURCE_UNREACHABLE, f"{_shown(url)} took longer than {self._limits.seconds:g} seconds"
-                )
+            deadline.check()
             yield chunk
 
     def _check(self, text: str) -> _Target:
@@ -162,20 +165,55 @@ class HttpDownloads:
         return _Target(url, addresses)
 
 
-def _answer(client: httpx.Client, target: _Target) -> httpx.Response:
+class _Deadline:
+    """Cuts the connection of a download when its time is over, wherever the download is by then: a server that sends
+    a byte now and then keeps within the time of every single answer."""
+
+    def __init__(self, seconds: float, url: str) -> None:
+        self._message = f"{_shown(url)} took longer than {seconds:g} seconds"
+        self._end = time.monotonic() + seconds
+        self._timer = threading.Timer(max(seconds, 0), self._cut)
+        self._stream: Any = None
+
+    def __enter__(self) -> _Deadline:
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def check(self) -> None:
+        """Raises TransientError SOURCE_UNREACHABLE when the time is over."""
+        if time.monotonic() >= self._end:
+            raise TransientError(Reason.SOURCE_UNREACHABLE, self._message)
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Takes note of what the client is connected to; it tells of its own steps in this way."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._stream = info["return_value"]
+            self.check()
+
+    def _cut(self) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+def _answer(client: httpx.Client, target: _Target, deadline: _Deadline) -> httpx.Response:
     """The answer of the first address that can be connected to; name and certificate are those of the URL."""
-    url = target.url
-    name = url.raw_host.decode("ascii")
-    headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity", "User-Agent": "gitopsd"}
-    for address in target.addresses[:-1]:
-        with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
-            return _send(client, url.copy_with(host=address), headers, name)
-    return _send(client, url.copy_with(host=target.addresses[-1]), headers, name)
-
-
-def _send(client: httpx.Client, url: httpx.URL, headers: dict[str, str], name: str) -> httpx.Response:
-    request = client.build_request("GET", url, headers=headers, extensions={"sni_hostname": name})
-    return client.send(request, stream=True)
+    extensions = {"sni_hostname": target.url.raw_host.decode("ascii"), "trace": deadline.trace}
+    headers = {"Host": target.url.netloc.decode("ascii"), "Accept-Encoding": "identity", "User-Agent": "gitopsd"}
+    for address in target.addresses:
+        deadline.check()
+        url = target.url.copy_with(host=address)
+        request = client.build_request("GET", url, headers=headers, extensions=extensions)
+        try:
+            return client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if address == target.addresses[-1]:
+                raise
+    raise AssertionError("a name that resolves has an address")
 
 
 def _resolved(host: str, port: int, url: str) -> tuple[str, ...]:
@@ -195,7 +233,9 @@ def _is_public(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(str(inner))
-    return address.is_global and not address.is_multicast
+        if address not in _UNICAST:
+            return False
+    return address.is_global and not address.is_multicast and not any(address in network for network in _PROTOCOLS)
 
 
 def _redirected(before: httpx.URL, answer: httpx.Response, url: str) -> str:

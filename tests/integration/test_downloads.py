@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from gitopsd.adapters.downloads import DownloadLimits, HttpDownloads
 from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.kit.content import content_digest
-from tests.integration.githost import silent_server
+from tests.integration.githost import silent_server, trickling_server
 
 
 class Site(http.server.ThreadingHTTPServer):
@@ -122,7 +124,9 @@ def test_redirects_within_allowed_hosts_are_followed_and_counted(tmp_path: Path,
     ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/x", "http://169.254.169.254/latest", "http://10.0.0.1/x",
      "http://[::ffff:127.0.0.1]/x", "http://[::ffff:10.0.0.1]/x", "http://[64:ff9b::7f00:1]/x", "http://[fe80::1]/x",
      "http://[fd00::1]/x", "http://100.64.0.1/", "http://0.0.0.0/", "http://0/", "http://2130706433/", "http://127.1/",
-     "http://[2002:7f00:1::]/x", "http://192.168.1.1/", "http://224.0.0.1/", "http://[::127.0.0.1]/"],
+     "http://[2002:7f00:1::]/x", "http://192.168.1.1/", "http://224.0.0.1/", "http://[::127.0.0.1]/", "http://[fec0::1]/",
+     "http://[64:ff9b:1::7f00:1]/", "http://[::ffff:0:7f00:1]/", "http://[5f00::1]/", "http://192.0.0.8/", "http://240.0.0.1/",
+     "http://[ff02::1]/", "http://[::]/", "http://[100::1]/"],
 )  # fmt: skip
 def test_addresses_that_are_not_public_are_refused(tmp_path: Path, url: str) -> None:
     kept = HttpDownloads(tmp_path / "downloads")
@@ -181,6 +185,34 @@ def test_a_host_that_is_down_unknown_or_silent_is_transient(tmp_path: Path) -> N
             error = refusal(kept, url)
             assert isinstance(error, TransientError)
             assert error.reason is Reason.SOURCE_UNREACHABLE
+
+
+def test_a_name_is_resolved_once_and_the_address_that_was_checked_is_connected_to(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["127.0.0.1", "169.254.169.254"]
+    asked = socket.getaddrinfo
+
+    def rebinding(host: str, *rest: object, **more: object) -> object:
+        return asked(answers.pop(0) if host == "rebind.test" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    site.answers["/x"] = (200, {}, b"x")
+    port = site.server_address[1]
+    found = downloads(tmp_path, allowed="rebind.test").fetch(f"http://rebind.test:{port}/x")
+    assert found.content == content_digest([("x", 0o644, b"x")])
+    assert answers == ["169.254.169.254"]
+    assert site.seen[0]["Host"] == f"rebind.test:{port}"
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
+def test_a_server_that_answers_a_byte_at_a_time_is_cut_off_in_time(tmp_path: Path, start: bytes) -> None:
+    with trickling_server(start, b"x") as port:
+        began = time.monotonic()
+        error = refusal(downloads(tmp_path, seconds=0.6, server_timeout=5.0), f"http://127.0.0.1:{port}/x")
+    assert error.reason is Reason.SOURCE_UNREACHABLE
+    assert "took longer than 0.6 seconds" in str(error)
+    assert time.monotonic() - began < 3
 
 
 def test_a_download_that_takes_too_long_is_ended(tmp_path: Path, site: Site) -> None:
