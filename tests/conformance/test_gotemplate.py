@@ -135,6 +135,22 @@ def test_messages_name_the_template_and_the_definition_that_executes() -> None:
     assert (caught.value.line, caught.value.column, caught.value.context) == (2, 23, ".x.y")
 
 
+@pytest.mark.parametrize(
+    ("template", "line", "fault"),
+    [
+        ('{{block "b" .}}x{{else\n}}y{{end}}', 1, "unexpected {{else}} in block clause"),
+        ('{{define "b"}}x{{else\n}}y{{end}}', 2, "unexpected {{else}} in define clause"),
+        ("\n{{0x10-0b1i}}", 2, "syntax error scanning complex number"),
+        ("{{0x10-1i}}", 1, 'strconv.ParseFloat: parsing "0x10": invalid syntax'),
+    ],
+)
+def test_parse_errors_name_the_line_and_the_fault_that_go_names(template: str, line: int, fault: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(template, "null")
+    assert (caught.value.phase, caught.value.line) == ("parse", line)
+    assert caught.value.message == f"template: template:{line}: {fault}"
+
+
 def test_bytes_that_are_not_utf8_are_kept_as_bytes_and_replaced_in_text() -> None:
     assert render_bytes('{{slice "é" 1}}', "null") == b"\xa9"
     assert render('{{slice "é" 1}}', "null") == "\ufffd"

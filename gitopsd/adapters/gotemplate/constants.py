@@ -28,6 +28,7 @@ _COMPLEX: Final = re.compile(
     r"([+-]?0[xX][0-9a-fA-F_.]*(?:[pP][+-]?[0-9_]*)?|.*[^eEpP])([+-].+)i",
     re.DOTALL,
 )
+_OTHER_BASE: Final = re.compile(r"[+-]*0[bBoO]")
 
 
 class Overflow:
@@ -71,12 +72,11 @@ def number(literal: str) -> Constant:
 def complex_number(literal: str) -> complex:
     """Return the value of ``real+imaginary i``. Raises LiteralError."""
     match = _COMPLEX.fullmatch(literal)
-    if match is None or match.group(1).endswith("i"):
+    based = match is not None and any(_OTHER_BASE.match(text) for text in match.groups())
+    if match is None or based or match.group(1).endswith("i"):
         raise LiteralError("syntax error scanning complex number")
     parts = []
     for text in match.groups():
-        if text.lstrip("+-")[:2].lower() in ("0b", "0o"):
-            raise LiteralError("syntax error scanning complex number")
         value = _float(text)
         if value is None:
             in_range = _FLOAT.fullmatch(text) is None and _HEX_FLOAT.fullmatch(text) is None

@@ -89,12 +89,13 @@ class _Parser:
         reader, where = self._reader, "define clause"
         name = reader.string(reader.expect(where, Kind.STRING, Kind.RAW_STRING))
         reader.expect(where, Kind.RIGHT)
-        yield self._named_body(name, where)
+        yield self._named_body(name, where, teller=reader)
 
-    def _named_body(self, name: bytes, where: str) -> Task:
+    def _named_body(self, name: bytes, where: str, *, teller: Reader) -> Task:
+        """Task: read and keep a body; ``teller`` says, at the line that it came to, which wrong word ended it."""
         body, end = yield self._body()
         if end.word != "end":
-            self._reader.fail(f"unexpected {_show(end)} in {where}")
+            teller.fail(f"unexpected {_show(end)} in {where}")
         self._keep(name, body)
 
     def _body(self) -> Task:
@@ -189,5 +190,5 @@ class _Parser:
         where = "block clause"
         pos, name = self._name(where)
         pipe = yield self._reader.pipeline(where)
-        yield self._nested()._named_body(name, where)
+        yield self._nested()._named_body(name, where, teller=self._reader)
         return Invoke(pos, name, pipe)
