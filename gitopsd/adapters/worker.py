@@ -84,7 +84,7 @@ class WorkerEvaluator:
 
     def extract(self, program: str, document: Json) -> tuple[Json, ...]:
         """The results of a jq program over a document."""
-        payload = {"program": program, "document": json.dumps(thaw(document), ensure_ascii=False)}
+        payload = {"program": program, "document": json.dumps(thaw(document), sort_keys=True)}
         answer = _call("extract", payload, self._settings.small, f"the jq program {program[:200]!r}")
         return tuple(freeze(item) for item in answer)
 

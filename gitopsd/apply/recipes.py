@@ -5,13 +5,13 @@ Semantics: ``starlark-api.md`` sections 6.7 to 6.10, 7.4, 7.5 and 9; ``future-re
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import cast
 
 from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, TransientError
+from gitopsd.kit import jsontext
 from gitopsd.kit.text import one_line, shorten
 from gitopsd.model.ops import Exec, Request
 from gitopsd.model.parts import HttpRecipe, Port, Probe
@@ -78,26 +78,21 @@ def ask_http(site: Site, service: str, recipe: HttpRecipe, ports: Mapping[str, P
 
 def _json_body(site: Site, body: str) -> Json:
     try:
-        return freeze(json.loads(body))
-    except ValueError:
-        raise StepError(
-            Reason.EXTRACT_FAILED, f"the body is not JSON, so nothing can be extracted: {tail(site, body)}"
-        ) from None
+        return freeze(jsontext.loads(body))
+    except (ValueError, RecursionError) as error:
+        message = f"the body is not JSON, so nothing can be extracted ({error}): {tail(site, body)}"
+        raise StepError(Reason.EXTRACT_FAILED, message) from None
 
 
 def extracted(site: Site, programs: Mapping[str, str], document: Json) -> dict[str, Json]:
     """``extract.<key>`` of each jq program: nulls are skipped, one result is itself, more are a list."""
     found: dict[str, Json] = {}
     for name, program in programs.items():
-        results = tuple(_number(item) for item in site.evaluator.extract(program, document) if item is not None)
+        results = tuple(item for item in site.evaluator.extract(program, document) if item is not None)
         if not results:
             raise StepError(Reason.EXTRACT_FAILED, f"extract {name!r}: the jq program {program!r} gave no result")
         found[f"extract.{name}"] = results[0] if len(results) == 1 else results
     return found
-
-
-def _number(value: Json) -> Json:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:

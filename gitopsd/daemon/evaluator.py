@@ -13,7 +13,6 @@ gc.disable()  # a worker is short-lived: collections while it imports are half o
 
 import json  # noqa: E402
 import os  # noqa: E402
-import re  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
 from collections.abc import Callable, Mapping  # noqa: E402
@@ -28,8 +27,6 @@ _OPEN_FILES = 256
 _SET_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
 _SPARE = 64 * 1024
 _STACK = 8 * 1024 * 1024
-_IMPORTS = re.compile(r"(?:^|[\r\n])\s*(?:import|include|module)\b(?!\s*:)")
-"""A directive of jq that reads another file; it can only stand at the beginning of a program, after comments."""
 
 
 def main() -> None:
@@ -201,26 +198,15 @@ def _open_nothing_more() -> None:
 
 
 def _extract(payload: Mapping[str, Any]) -> list[Any]:
-    import jq
+    from gitopsd.adapters import jqprogram
 
-    from gitopsd.errors import Reason, StepError
-
-    program = payload["program"]
-    if _IMPORTS.search(program):
-        message = f"the jq program {program[:200]!r} imports a module; a program here has nothing but its input"
-        raise StepError(Reason.EXTRACT_FAILED, message, hint="write out what the module would define")
+    jqprogram.refuse_imports(payload["program"])
     _open_nothing_more()
-    try:
-        found: list[Any] = jq.compile(program).input_text(payload["document"]).all()
-    except ValueError as error:
-        message = f"the jq program {payload['program'][:200]!r} failed: {str(error)[:500]}"
-        raise StepError(Reason.EXTRACT_FAILED, message) from None
-    return found
+    return jqprogram.results(payload["program"], payload["document"])
 
 
 def _parse(payload: Mapping[str, Any]) -> dict[str, str]:
-    import jq
-
+    from gitopsd.adapters import jqprogram
     from gitopsd.adapters.gotemplate import TemplateError, check
 
     wrong = {}
@@ -232,7 +218,7 @@ def _parse(payload: Mapping[str, Any]) -> dict[str, str]:
     _open_nothing_more()
     for key, program in payload["programs"].items():
         try:
-            jq.compile(program)
+            jqprogram.check(program)
         except ValueError as error:
             wrong[key] = f"the jq program {program[:200]!r} cannot be compiled: {' '.join(str(error).split())[:500]}"
     return wrong
