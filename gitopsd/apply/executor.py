@@ -74,7 +74,8 @@ class Execution:
         for change in left:
             if change.id not in self.outcomes and not preempted:
                 self._stuck(change, graph)
-        return Applied(diff=self.diff, outcomes=tuple(self.outcomes.values()), preempted=preempted)
+        output = None if left else self._known().output(self.diff.plan)
+        return Applied(diff=self.diff, outcomes=tuple(self.outcomes.values()), preempted=preempted, output=output)
 
     def _unfinished(self, change: Change) -> bool:
         outcome = self.outcomes.get(change.id)

@@ -21,7 +21,7 @@ from gitopsd.compare.inputs import (
 )
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.redact import spelled, spellings
-from gitopsd.model.ops import Op
+from gitopsd.model.ops import AddService, Op
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.record import RecordedEnclave, Step
 from gitopsd.model.values import (
@@ -115,6 +115,28 @@ class Known:
     def op_of(self, item: Instruction) -> Op:
         """The instruction's op with plain values."""
         return self.resolve(item.op, self.reading.lives[item.id])
+
+    def output(self, plan: Plan) -> Value:
+        """What the package returned, with results and addresses in it as the texts that the package took them for.
+        Secrets stay references, and so does what has no value any more."""
+        lives = {item.op.name: item.id for item in plan.instructions if isinstance(item.op, AddService)}
+
+        def told(ref: Ref) -> Value:
+            try:
+                match ref:
+                    case StepResult(step=step, field=name):
+                        value = self._result(step, name)
+                        return value if isinstance(value, (Text, Secret)) else plain_text(value)
+                    case Address(service=service, field="hostname"):
+                        return service
+                    case Address(service=service):
+                        return self._result(lives.get(service, f"service/{service}"), "ip_address")
+                    case Secret():
+                        return ref
+            except StepError:
+                return ref
+
+        return map_refs(plan.output, told)
 
     def secret_values(self) -> dict[str, str]:
         """See :meth:`Site.secret_values`."""

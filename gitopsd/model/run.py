@@ -68,7 +68,8 @@ class Trigger(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What ``apply`` gives back for one diff: outcomes by change, in the order they ended. ``preempted``: stopped
-    between steps because something newer wants its place."""
+    between steps because something newer wants its place. ``output`` is what the package returned, with the values
+    that it got in the end."""
 
     diff: Diff
     outcomes: tuple[Outcome, ...] = ()

@@ -250,6 +250,8 @@ def run_text(run: Run) -> str:
             lines.extend([f"  {title}"] if title else [])
             lines.extend(f"    @ {move_text(move)}" for move in applied.diff.moved)
             lines.extend(_steps(applied))
+    if run.applied is not None and run.applied.output is not None:
+        lines.append(f"  output: {shown(run.applied.output, limit=2000)}")
     lines.extend(f"  problem: {one_line(str(problem), limit=1000)}" for problem in run.problems)
     return "\n".join(strip_controls(line) for line in lines) + "\n"
 
@@ -294,6 +296,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "counts": tally.done(run.applied) if run.applied else {},
         "moved": diff_data(run.applied.diff)["moved"] if run.applied else [],
         "outcomes": [_outcome_data(item) for item in run.applied.outcomes] if run.applied else [],
+        "output": readable(run.applied.output) if run.applied else None,
         "rollback": [_outcome_data(item) for item in run.rollback.outcomes] if run.rollback else [],
         "problems": [
             {"reason": item.reason.value, "message": item.message, "position": item.position, "hint": item.hint}
