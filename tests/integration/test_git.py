@@ -331,6 +331,14 @@ def test_a_weak_host_key_is_refused_at_the_start(tmp_path: Path) -> None:
         assert error.position == "known_hosts:1"
 
 
+@pytest.mark.parametrize("line", ["@revoked h.test ssh-ed25519 AAAA", "!h.test,*.test ssh-ed25519 AAAA"])
+def test_a_known_host_that_is_not_to_be_trusted_is_refused_at_the_start(tmp_path: Path, line: str) -> None:
+    error = refusal(mirrors, tmp_path, known_hosts=f"# keys\n{line}\n")
+    assert error.reason is Reason.CONFIG_INVALID
+    assert error.position == "known_hosts:2"
+    assert "leave it out" in str(error)
+
+
 # --- hosts that fail --------------------------------------------------------------------------------------
 
 

@@ -11,11 +11,16 @@ _FEWEST_RSA_BITS = 2048
 
 
 def check_known_hosts(text: str) -> None:
-    """Raises UserError CONFIG_INVALID for a line that is none, and for an RSA key that is too short to be trusted."""
+    """Raises UserError CONFIG_INVALID for a line that is none, for a key that is too weak to be trusted, and for a line
+    that takes trust away: libssh2 knows neither ``@revoked`` nor ``!host``, and would go on trusting."""
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
+        if fields[0] == "@revoked" or "!" in fields[0]:
+            raise _invalid(
+                number, "takes trust away, which does not work here: leave it out, and the line that gives it"
+            )
         if fields[0].startswith("@"):
             fields = fields[1:]
         if len(fields) < 3:
