@@ -17,22 +17,31 @@ import httpx
 from tests.testbed.forge_git import Key
 
 BRANCH = "main"
-VARIABLES = tuple(f"GITOPSD_TEST_FORGE_{name}" for name in ("URL", "TOKEN", "SSH_PORT", "HOST_KEY"))
+VARIABLES = tuple(f"GITOPSD_TEST_FORGE_{name}" for name in ("URL", "TOKEN", "SSH_PORT", "HOST_KEYS"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgeAccess:
-    """Where a forge listens, and the token of an admin. ``host_key``: ``type base64``, as known_hosts has it; empty
-    where SSH is not offered."""
+    """Where a forge listens, and the token of an admin. ``host_keys`` of its SSH server, each ``type base64`` as
+    known_hosts has it; none where SSH is not offered."""
 
     url: str
     token: str
     ssh_port: int = 0
-    host_key: str = ""
+    host_keys: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host of its address."""
+        return httpx.URL(self.url).host
+
+    def known(self, *host_keys: str) -> str:
+        """What a known_hosts file says of its SSH server."""
+        return "".join(f"[{self.host}]:{self.ssh_port} {key}\n" for key in host_keys)
 
     def offers(self) -> dict[str, str]:
         """The variables of the environment that tell it."""
-        values = (self.url, self.token, str(self.ssh_port), self.host_key)
+        values = (self.url, self.token, str(self.ssh_port), ",".join(self.host_keys))
         return dict(zip(VARIABLES, values, strict=True))
 
 
@@ -80,8 +89,9 @@ class Forge:
     @classmethod
     def given(cls, values: Mapping[str, str]) -> Self:
         """The forge that variables of an environment tell; those of SSH may be missing."""
-        url, token, ssh_port, host_key = (values.get(name, "") for name in VARIABLES)
-        return cls(ForgeAccess(url=url.rstrip("/"), token=token, ssh_port=int(ssh_port or 0), host_key=host_key))
+        url, token, ssh_port, keys = (values.get(name, "") for name in VARIABLES)
+        host_keys = tuple(key.strip() for key in keys.split(",") if key.strip())
+        return cls(ForgeAccess(url=url.rstrip("/"), token=token, ssh_port=int(ssh_port or 0), host_keys=host_keys))
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +101,8 @@ class Forge:
 
     @property
     def known_hosts(self) -> str:
-        """The line that names its SSH server in a known_hosts file."""
-        return f"[{httpx.URL(self.access.url).host}]:{self.access.ssh_port} {self.access.host_key}\n"
+        """The text of a known_hosts file that names its SSH server."""
+        return self.access.known(*self.access.host_keys)
 
     def ask(self, method: str, path: str, *, by: Account | None, data: object = None) -> Any:
         """The decoded answer to one request of an account, or of nobody. Raises RefusedError."""
@@ -139,8 +149,8 @@ class Repository:
     @property
     def ssh_url(self) -> str:
         """The address for Git over SSH."""
-        host = httpx.URL(self.forge.access.url).host
-        return f"ssh://git@{host}:{self.forge.access.ssh_port}/{self.owner}/{self.name}.git"
+        access = self.forge.access
+        return f"ssh://git@{access.host}:{access.ssh_port}/{self.owner}/{self.name}.git"
 
     def ask(self, method: str, path: str, data: object = None) -> Any:
         """The answer to a request below this repository. Raises RefusedError."""

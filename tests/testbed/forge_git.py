@@ -37,11 +37,13 @@ class Key:
         return " ".join(Path(f"{self.file}.pub").read_text().split()[:2])
 
 
-def make_key(folder: Path, name: str = "key") -> Key:
-    """A new Ed25519 key pair without a passphrase."""
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)]
+def make_key(folder: Path, *, kind: str = "ed25519") -> Key:
+    """A new key pair without a passphrase, in a file named after its kind (``ed25519`` or ``rsa``)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / kind
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(file)]
     subprocess.run(command, check=True, timeout=SECONDS)
-    return Key(file=folder / name)
+    return Key(file=file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

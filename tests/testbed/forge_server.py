@@ -43,7 +43,7 @@ BUILTIN_SSH_SERVER_USER = git
 SSH_DOMAIN = 127.0.0.1
 SSH_LISTEN_HOST = 127.0.0.1
 SSH_PORT = {ssh_port}
-SSH_SERVER_HOST_KEYS = {folder}/host_key
+SSH_SERVER_HOST_KEYS = {folder}/ed25519, {folder}/rsa
 
 [database]
 DB_TYPE = sqlite3
@@ -118,14 +118,14 @@ class ForgeServer:
         self.folder.mkdir(parents=True)
         shutil.copy(program, self.folder / "gitea")
         shutil.copytree(static, self.folder / "static")
-        host_key = make_key(self.folder, "host_key").public
+        host_keys = tuple(make_key(self.folder, kind=kind).public for kind in ("ed25519", "rsa"))
         (self.folder / "app.ini").write_text(self._settings())
         _give_to_nobody(self.folder)
         self._run("migrate")
         words = ("--username", ADMIN, "--email", f"{ADMIN}@forge.test", "--random-password", "--admin")
         made = self._run("admin", "user", "create", *words, "--access-token", "--access-token-scopes", "all")
         token = _TOKEN.findall(made)[-1]
-        return ForgeAccess(url=self.url, token=token, ssh_port=self.ssh_port, host_key=host_key)
+        return ForgeAccess(url=self.url, token=token, ssh_port=self.ssh_port, host_keys=host_keys)
 
     def _settings(self) -> str:
         names = ("secret_key", "internal_token", "jwt_secret")
