@@ -19,6 +19,8 @@ PAGE = Path(gitopsd.__file__).parent / "docs" / "kurtosis.md"
 LATER = "later issue"
 YES, EVALUATED, WARNED = "yes", "evaluation", "no, with a warning"
 KEPT = "kept, no effect"
+TAKEN = "taken, no effect"
+MEMORY = "yes, as a limit of each process' data, unless `memory_limits` is off: then no, with a warning"
 TASKS = ("run_sh", "run_python")
 PURE = ("get_service", "get_services", "get_cluster_type", "get_files_artifact")
 
@@ -29,11 +31,14 @@ ON_LOCAL = {
     "with a warning",
     ("ServiceConfig", "user"): "yes as root, else no, with a warning",
     ("ServiceConfig", "files"): "yes; without namespaces paths in arguments are rewritten, with a warning",
-    ("ServiceConfig", "labels"): KEPT,
+    ("ServiceConfig", "labels"): "yes, in the description of the service",
     ("ServiceConfig", "cpu_allocation"): WARNED,
-    ("ServiceConfig", "max_memory"): "yes, as a limit of each process' data",
-    ("ServiceConfig", "memory_allocation"): "yes, as a limit of each process' data",
-    ("Directory", "size"): "kept, not enforced",
+    ("ServiceConfig", "max_memory"): MEMORY,
+    ("ServiceConfig", "memory_allocation"): MEMORY,
+    ("Directory", "size"): WARNED,
+    ("ImageSpec", "registry"): WARNED,
+    ("ImageSpec", "username"): WARNED,
+    ("ImageSpec", "password"): WARNED,
     ("run_sh", "image"): "as that of a service",
     ("run_python", "image"): "as that of a service",
     ("run_python", "packages"): "those that are installed, if `pip_packages` allows them; else the step fails",
@@ -78,7 +83,7 @@ def rows(signature: Signature) -> Iterator[tuple[str, str, str]]:
     for item in (item for item in signature.parameters if item.name != "description"):
         takes = " or ".join(item.types) or "any value"
         yield item.name, takes + (", required" if item.required else ""), on_local(signature.name, item.name)
-    yield "description", "string", KEPT if signature.name in SIGNATURES else "shown, never compared"
+    yield "description", "string", TAKEN if signature.name in SIGNATURES else "shown, never compared"
 
 
 def on_local(owner: str, name: str) -> str:

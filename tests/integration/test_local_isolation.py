@@ -283,8 +283,17 @@ def test_fields_of_tasks_that_mean_nothing_here_are_named(backend: LocalBackend,
     }  # fmt: skip
     assert backend.ignored_fields(other) == ()
     assert backend.ignored_fields(replace(other, node_selectors=Frozen({"a": "b"}))) == ("node_selectors",)
-    mapped = make(LocalSettings(images=Frozen({"busybox*": ("sh",)})))
+    mapped = make(LocalSettings(images=Frozen({"busybox*": ("sh",)}), memory_limits=False))
     assert mapped.ignored_fields(shell(IDLE)) == ()
+    assert mapped.ignored_fields(shell(IDLE, max_memory=100)) == ("max_memory",)
+
+
+def test_a_size_and_a_registry_that_mean_nothing_here_are_named(backend: LocalBackend) -> None:
+    assert backend.ignored_fields(web(files=Frozen({"/data": Persistent(key="d", size=5)}))) == ("size",)
+    assert backend.ignored_fields(web(files=Frozen({"/data": Persistent(key="d")}))) == ()
+    assert backend.ignored_fields(replace(web(), image=replace(PYTHON, registry="r.example.org"))) == (
+        "image.registry",
+    )
 
 
 def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None:

@@ -24,7 +24,7 @@ from gitopsd.adapters.local.services import Services
 from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError, UserError
 from gitopsd.model.ops import RunSh, Task
-from gitopsd.model.parts import Image, Port, ServiceSpec
+from gitopsd.model.parts import Image, Persistent, Port, ServiceSpec
 from gitopsd.model.record import LiveEnclave, LiveService
 from gitopsd.model.values import Frozen
 from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
@@ -36,6 +36,8 @@ _IGNORED = (
     "tty", "devices", "publish_udp", "capabilities", "gpu", "privileged", "host_pid", "bind_mounts",
 )  # fmt: skip
 _TASK = RunSh(name="", run="", image=Image(name=""))
+_SIZE = Persistent(key="").size
+"""Megabytes of a directory that asks for none."""
 
 
 class LocalBackend:
@@ -73,15 +75,27 @@ class LocalBackend:
         one of Python; without namespaces also ``files``, whose paths are rewritten."""
         unset = ServiceSpec(image=spec.image) if isinstance(spec, ServiceSpec) else replace(_TASK, image=spec.image)
         names = [name for name in _IGNORED if hasattr(spec, name) and getattr(spec, name) != getattr(unset, name)]
-        if not self._settings.prefix(spec.image.name) and not names_of(spec.image.name)[1].startswith("python:"):
-            names.append("image")
-        elif spec.image.build is not None:
-            names.append("image.build")
-        if isinstance(spec, ServiceSpec) and not self._jobs.owners.separate and spec.user is not None:
-            names.append("user")
+        names += self._ignored_of_image(spec.image)
+        if isinstance(spec, ServiceSpec):
+            names += self._ignored_of_service(spec)
         if self.isolation == "plain" and spec.files:
             names.append("files")
         return tuple(names)
+
+    def _ignored_of_image(self, image: Image) -> list[str]:
+        if not self._settings.prefix(image.name) and not names_of(image.name)[1].startswith("python:"):
+            return ["image"]
+        registry = bool(image.registry or image.username or image.password)
+        return ["image.build"] if image.build is not None else ["image.registry"] if registry else []
+
+    def _ignored_of_service(self, spec: ServiceSpec) -> list[str]:
+        sized = any(isinstance(mount, Persistent) and mount.size != _SIZE for mount in spec.files.values())
+        ignored = {
+            "max_memory": spec.max_memory and not self._settings.memory_limits,
+            "size": sized,
+            "user": not self._jobs.owners.separate and spec.user is not None,
+        }
+        return [name for name, is_ignored in ignored.items() if is_ignored]
 
     def prepare(self, enclave: str) -> None:
         """Makes the enclave's folder, and deletes traces that are older than any run."""
