@@ -79,6 +79,8 @@ TABLE = (
         name="gitea",
         cgo=True,
         tags=("sqlite", "sqlite_unlock_notify"),
+        pin="code.gitea.io/gitea",
+        stamps=("main.Version={1}.{2}.{3}",),
         shares=(("code.gitea.io/gitea", "options"), ("code.gitea.io/gitea", "templates")),
     ),
     Module(name="coredns"),
