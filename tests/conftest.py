@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.testbed.fixtures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--packages DIR``: public packages as ``DIR/<owner>/<name>``, for ``tests/compat``."""

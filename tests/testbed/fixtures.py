@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.testbed.forge import Forge
-from tests.testbed.helm import Helm
+if TYPE_CHECKING:  # every run of the tests loads this file
+    from tests.testbed.forge import Forge
+    from tests.testbed.helm import Helm
 
 ROOT = Path(__file__).parents[2]
 SESSION = "GITOPSD_TESTBED_SESSION"  # process of the test session, also for the workers that it starts
@@ -26,6 +28,11 @@ VARIABLES = {
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[SESSION] = str(os.getpid())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of `up` and `down` come last: they end the testbed that the others share."""
+    items.sort(key=lambda item: "bare_machine" in getattr(item, "fixturenames", ()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -69,6 +76,8 @@ def second_cluster() -> Path:
 @pytest.fixture(scope="session")
 def forge() -> Iterator[Forge]:
     """A forge, with accounts and an organisation of this session."""
+    from tests.testbed.forge import Forge
+
     with Forge.given(values("forge")) as found:
         yield found
 
@@ -76,4 +85,6 @@ def forge() -> Iterator[Forge]:
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """Helm, with folders of this session."""
+    from tests.testbed.helm import Helm
+
     return Helm(program=Path(values("helm")["GITOPSD_TEST_HELM"]), folder=tmp_path_factory.mktemp("helm"))

@@ -53,7 +53,11 @@ def up(parts: Iterable[str] = AT_ONCE, *, session: int | None = None) -> None:
                 "`env` tells how to use it, `down` ends it"
             )
         _begin(ledger, session)
-        _start(ledger, parts)
+        try:
+            _start(ledger, parts)
+        except BaseException:  # also an interrupt from the keyboard
+            undo(ledger)
+            raise
 
 
 def ensure(part: str, *, session: int) -> None:

@@ -1,0 +1,162 @@
+"""`up` and `down` on a machine that has no testbed up. These tests come last, since they end the one of the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.testbed import machine, testbed
+from tests.testbed.fixtures import ROOT, SESSION
+from tests.testbed.kubectl import Kubectl, eventually
+from tests.testbed.ledger import Ledger
+from tests.testbed.places import BRIDGE, DATA, FIRST
+from tests.testbed.processes import alive, started
+from tests.testbed.test_storage import claim
+from tests.testbed.test_workloads import DEPLOYMENT
+
+pytestmark = pytest.mark.testbed
+
+USER_OF_A_CLAIM = """
+apiVersion: v1
+kind: Pod
+metadata: {name: user}
+spec:
+  containers:
+    - {name: main, image: busybox, command: [sleep, "1000"], volumeMounts: [{name: data, mountPath: /data}]}
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+"""
+
+
+def testbed_command(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.testbed", *words]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def run(*words: str) -> str:
+    """The output of the command; it must succeed."""
+    with testbed_command(*words) as process:
+        output, trouble = process.communicate(timeout=180)
+    assert process.returncode == 0, trouble
+    return output
+
+
+def refusal(*words: str) -> str:
+    """What the command says when it refuses."""
+    with testbed_command(*words) as process:
+        _, trouble = process.communicate(timeout=180)
+    assert process.returncode == 1, trouble
+    return trouble
+
+
+def processes(name: str) -> list[tuple[int, int]]:
+    """Pid and start time of a component, once it is in the ledger."""
+    return [(entry["pid"], entry["start"]) for entry in Ledger().entries("process") if entry["name"] == name]
+
+
+@pytest.fixture
+def bare_machine() -> Iterator[dict[str, set[str]]]:
+    """The state of a machine where no testbed is up; whatever a test leaves is taken down."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("ends the testbed that all workers share: run it without -n")
+    if why := testbed.why_not():
+        pytest.skip(f"no testbed: run `python -m tests.testbed build` as root (this machine {why})")
+    testbed.end_session(int(os.environ[SESSION]))
+    if Ledger().entries():
+        pytest.skip("a testbed of somebody else is up: run `python -m tests.testbed down` first")
+    yield machine.state()
+    testbed.down()
+
+
+def test_down_leaves_nothing_of_a_busy_cluster(bare_machine: dict[str, set[str]]) -> None:
+    run("up", "cluster", "second")
+    assert BRIDGE in machine.state()["links"]
+    kubectl = Kubectl(kubeconfig=FIRST.kubeconfig)
+    eventually(lambda: kubectl.get("serviceaccount", "default"))
+    kubectl.apply(f"{DEPLOYMENT}---{claim('data')}---{USER_OF_A_CLAIM}")
+    kubectl.run("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl.wait("Ready", "pod/user")
+    changed = {kind: found ^ bare_machine[kind] for kind, found in machine.state().items()}
+    assert all(changed.values()), "the comparison must see each kind of change"
+    run("down")
+    left = {kind: found ^ bare_machine[kind] for kind, found in machine.state().items()}
+    assert left == {kind: set() for kind in left}
+    assert run("status") == "down\n"
+
+
+def test_an_up_that_is_killed_in_the_middle_is_cleaned_by_the_next(bare_machine: dict[str, set[str]]) -> None:
+    with testbed_command("up", "cluster") as process:
+        [kubelet] = eventually(lambda: processes("kubelet"), seconds=60)
+        process.kill()
+        process.communicate()
+    assert alive(*kubelet)
+    assert "did not come to its end" in run("status")
+    run("up", "second")
+    assert not alive(*kubelet)
+    assert BRIDGE not in machine.state()["links"]
+    assert machine.sysctls() == bare_machine["sysctls"]
+    run("down")
+    left = {kind: found ^ bare_machine[kind] for kind, found in machine.state().items()}
+    assert left == {kind: set() for kind in left}
+
+
+def test_an_up_that_fails_says_why_and_leaves_nothing(bare_machine: dict[str, set[str]]) -> None:
+    with subprocess.Popen(["socat", "TCP-LISTEN:16479,bind=127.0.0.1", "STDOUT"]) as squatter:
+        try:
+            told = refusal("up", "second")
+        finally:
+            squatter.kill()
+    assert "second-etcd ended with 1 before it was ready" in told
+    assert "address already in use" in told
+    assert machine.state()["processes"] == set()
+    assert not DATA.exists()
+
+
+def test_two_runs_side_by_side_refuse_each_other(bare_machine: dict[str, set[str]]) -> None:
+    with testbed_command("up", "second") as first:
+        eventually(lambda: processes("second-etcd"))
+        told = refusal("up", "second")
+        assert f"in the hands of process {first.pid}, up" in told
+        _, trouble = first.communicate(timeout=60)
+    assert first.returncode == 0, trouble
+    assert "a testbed is up already (second)" in refusal("up", "second")
+
+
+def test_a_testbed_of_a_session_is_safe_from_others_while_that_lives(bare_machine: dict[str, set[str]]) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as session:
+        run("ensure", "second", str(session.pid))
+        [server] = processes("second-apiserver")
+        run("ensure", "second", str(session.pid))
+        assert f"for the tests of process {session.pid}" in refusal("ensure", "second", str(os.getpid()))
+        assert processes("second-apiserver") == [server]
+        session.send_signal(signal.SIGKILL)
+        session.wait()
+    run("ensure", "second", str(os.getpid()))
+    assert not alive(*server)
+    testbed.end_session(os.getpid())
+    assert run("status") == "down\n"
+
+
+def test_a_server_that_has_ended_is_told_and_the_testbed_made_anew(bare_machine: dict[str, set[str]]) -> None:
+    run("up", "second")
+    [(pid, _)] = processes("second-apiserver")
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not started(pid))
+    assert "has ended" in run("status")
+    run("up", "second")
+    assert "has ended" not in run("status")
+
+
+def test_a_part_that_there_is_not_is_refused(bare_machine: dict[str, set[str]]) -> None:
+    assert "there is no part 'thrid': expected some of cluster, second, forge, helm" in refusal("up", "thrid")
+
+
+def test_env_prints_variables_for_a_shell(bare_machine: dict[str, set[str]]) -> None:
+    assert run("env") == ""
+    run("up", "second")
+    variable = 'eval "$(cat)"; [ -s "$GITOPSD_TEST_SECOND_KUBECONFIG" ]'
+    subprocess.run(["sh", "-euc", variable], input=run("env"), text=True, check=True)
