@@ -18,7 +18,7 @@ from tests.testbed.build import binary, share
 from tests.testbed.forge import ForgeAccess
 from tests.testbed.forge_git import make_key
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import FORGE, FORGE_HTTP_PORT, FORGE_SSH_PORT, TestbedError
+from tests.testbed.places import FORGE, FORGE_HTTP_PORT, FORGE_SSH_PORT, LOOPBACK, TestbedError
 from tests.testbed.supervisor import Component
 
 NOBODY = 65534
@@ -31,17 +31,17 @@ WORK_PATH = {folder}
 
 [server]
 PROTOCOL = http
-HTTP_ADDR = 127.0.0.1
+HTTP_ADDR = {address}
 HTTP_PORT = {http_port}
-DOMAIN = 127.0.0.1
-ROOT_URL = http://127.0.0.1:{http_port}/
+DOMAIN = {address}
+ROOT_URL = http://{address}:{http_port}/
 OFFLINE_MODE = true
 STATIC_ROOT_PATH = {folder}/static
 LFS_START_SERVER = false
 START_SSH_SERVER = true
 BUILTIN_SSH_SERVER_USER = git
-SSH_DOMAIN = 127.0.0.1
-SSH_LISTEN_HOST = 127.0.0.1
+SSH_DOMAIN = {address}
+SSH_LISTEN_HOST = {address}
 SSH_PORT = {ssh_port}
 SSH_SERVER_HOST_KEYS = {folder}/ed25519, {folder}/rsa
 
@@ -100,7 +100,7 @@ class ForgeServer:
     @property
     def url(self) -> str:
         """The address of its pages, without a slash at its end."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{LOOPBACK}:{self.http_port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -109,13 +109,17 @@ class ForgeServer:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What runs it, in the foreground, until it gets SIGTERM."""
+        """What runs it, in the foreground."""
         return self._gitea("web")
+
+    def is_ready(self) -> bool:
+        """Whether both of its ports answer. Raises OSError as long as one is closed."""
+        return readiness.http(f"{self.url}/api/healthz")() and readiness.tcp(LOOPBACK, self.ssh_port)()
 
     def prepare(self, program: Path, static: Path) -> ForgeAccess:
         """Makes its folder with the program, the module's ``options`` and ``templates`` (in ``static``), its settings,
         an empty database and an admin with a token. Raises TestbedError."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, mode=0o700)
         shutil.copy(program, self.folder / "gitea")
         shutil.copytree(static, self.folder / "static")
         host_keys = tuple(make_key(self.folder, kind=kind).public for kind in ("ed25519", "rsa"))
@@ -130,7 +134,8 @@ class ForgeServer:
     def _settings(self) -> str:
         names = ("secret_key", "internal_token", "jwt_secret")
         made = {name: secrets.token_urlsafe(32) for name in names}
-        return _SETTINGS.format(folder=self.folder, http_port=self.http_port, ssh_port=self.ssh_port, **made)
+        places = {"folder": self.folder, "address": LOOPBACK, "http_port": self.http_port, "ssh_port": self.ssh_port}
+        return _SETTINGS.format(**places, **made)
 
     def _gitea(self, *words: str) -> tuple[str, ...]:
         as_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
@@ -154,8 +159,7 @@ def start(ledger: Ledger) -> None:
     """Starts the forge and offers how it is reached. Raises TestbedError."""
     server = ForgeServer(folder=FORGE, http_port=FORGE_HTTP_PORT, ssh_port=FORGE_SSH_PORT)
     access = server.prepare(binary("gitea", "gitea"), share("gitea"))
-    healthy = readiness.http(f"{server.url}/api/healthz")
-    gitea = Component(name="forge", command=server.command, environment=server.environment, ready=healthy)
+    gitea = Component(name="forge", command=server.command, environment=server.environment, ready=server.is_ready)
     supervisor.start([gitea], ledger)
     for name, value in access.offers().items():
         ledger.offer(name, value)
