@@ -48,7 +48,7 @@ SHOWN_AS = {"cpu_allocation": "max_cpu", "memory_allocation": "max_memory", "fil
 
 
 def warnings_of(script: Script, backend: LocalBackend) -> list[str]:
-    plan = closure._warned(evaluate_script(script), backend).plan
+    plan = closure._warned(evaluate_script(script, {"Dockerfile": "FROM scratch"}), backend).plan
     assert plan is not None
     return [item.message for item in plan.warnings]
 

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitopsd.evaluate.engine import StructValue
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.sources import Sources
 from gitopsd.model.codec import digest
 from gitopsd.model.ops import Op
+from gitopsd.model.parts import Image
 from gitopsd.model.plan import Instruction, Position, Warned
 from gitopsd.model.values import Ref, StepResult, map_refs
 
@@ -73,6 +74,16 @@ class Recorder:
         self.instructions.append(
             Instruction(id=instruction_id, op=op, position=self._position, description=self._description)
         )
+
+    def sourced(self, image: Image) -> Image:
+        """An image with the content digest of what it is built from: other content under the same name is another
+        image. Raises HostError when the folder or the file that tells how to build is not there."""
+        if image.build is None:
+            return image
+        told = {name: str(value) for name, value in image.build.items()}
+        file = told.get("build_file") or f"{told['flake_location_dir']}/flake.nix"
+        content = self.sources.build(told["build_context_dir"], file, self.calling_file)
+        return replace(image, build=image.build.with_({"content": content}))
 
     def token(self, step: str, field: str) -> str:
         """The placeholder of a field of an instruction's result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,6 +89,19 @@ class Sources:
         content = content_digest((item.path, item.mode, item.content) for item in files)
         source = f"git {url} {commit} {place.path}"
         return Upload(locator=str(place), source=source, content=content, words=_words(files))
+
+    def build(self, folder: str, file: str, calling_file: str) -> str:
+        """The content digest of a folder that an image is built from, and that has to hold ``file``. Raises HostError
+        and MissingSource."""
+        place = self._resolved(folder, calling_file)
+        url, commit = self._commit(place)
+        try:
+            files = self._trees.files(url, commit, place.path)
+        except GitopsdError as error:
+            raise HostError(f"cannot build from {shown(folder)}: {error.message}") from error
+        if posixpath.normpath(file) not in {item.path for item in files}:
+            raise HostError(f"cannot build from {shown(folder)}: there is no file {shown(file)} in it")
+        return content_digest((item.path, item.mode, item.content) for item in files)
 
     def lock(self) -> Lock:
         """The pins and downloads of the package that were read."""

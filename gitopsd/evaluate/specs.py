@@ -53,9 +53,11 @@ def image(value: StarlarkValue, what: str, references: References) -> Image:
             password=given.text("password"),
         )
     build: dict[str, Value] = {"kind": value.type_name}
-    build |= {name: given.free(name) for name in value.fields if name not in ("image_name", "description")}
+    build |= {name: given.plain(name) for name, item in value.fields.items() if isinstance(item, str)}
     if value.type_name == "ImageBuildSpec":
         build.setdefault("build_file", "Dockerfile")
+        build |= {"build_args": given.text_map("build_args")} if "build_args" in given else {}
+    build = {name: item for name, item in build.items() if name not in ("image_name", "description")}
     return Image(name=given.plain("image_name"), build=Frozen(build))
 
 

@@ -42,8 +42,8 @@ Mount = Artifacts | Persistent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image by name; ``registry`` and the credentials are those of ``ImageSpec``; ``build`` holds the free
-    fields of an ``ImageBuildSpec`` or ``NixBuildSpec``."""
+    """An image by name; ``registry`` and the credentials are those of ``ImageSpec``; ``build`` holds the fields of an
+    ``ImageBuildSpec`` or ``NixBuildSpec``, and as ``content`` the content digest of what it is built from."""
 
     name: str
     registry: str = ""

@@ -372,3 +372,38 @@ def test_equal_packages_have_equal_plans_whatever_their_descriptions() -> None:
     one = plan_of(lambda plan, args: plan.run_sh(name="t", run="x", description="a"))
     other = plan_of(lambda plan, args: plan.run_sh(name="t", run="x", description="b"))
     assert one.digest == other.digest
+
+
+def build(plan: ScriptedPlan, **more: Any) -> Any:
+    return plan.make("ImageBuildSpec", image_name="own", build_context_dir="./img", **more)
+
+
+def test_an_image_that_is_built_is_another_one_when_its_folder_changes() -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        nix = plan.make("NixBuildSpec", flake_location_dir="./nix", build_context_dir=".", image_name="n")
+        plan.add_service("web", config(plan, image=build(plan, build_args={"A": "1"})))
+        plan.run_sh(name="t", run="x", image=nix)
+
+    files = {"img/Dockerfile": "FROM scratch", "nix/flake.nix": "{}"}
+    before, after = (plan_of(script, files={**files, "img/x": text}).instructions[0].op for text in "ab")
+    assert isinstance(before, AddService) and isinstance(after, AddService)
+    assert before.spec.image.build is not None and after.spec.image.build is not None
+    assert before.spec.image.build["content"] != after.spec.image.build["content"]
+    assert before.spec.image.build.without("content") == {
+        "kind": "ImageBuildSpec", "build_context_dir": "./img", "build_file": "Dockerfile", "build_args": {"A": "1"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "files", "said"),
+    [
+        ({}, {}, "cannot build from './img'"),
+        ({}, {"img/other": ""}, "there is no file 'Dockerfile' in it"),
+        ({"build_file": "b/File"}, {"img/Dockerfile": ""}, "there is no file 'b/File' in it"),
+    ],
+)
+def test_an_image_needs_what_it_is_built_from(more: dict[str, Any], files: dict[str, str], said: str) -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        plan.add_service("web", config(plan, image=build(plan, **more)))
+
+    assert said in problem_of(script, files=files)

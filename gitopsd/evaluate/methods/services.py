@@ -45,6 +45,7 @@ def _add_services(recorder: Recorder, given: Fields) -> dict[str, StructValue]:
 
 def _added(recorder: Recorder, name: str, config: Fields, force_update: bool) -> StructValue:
     spec = service_spec(Fields(f"service {name!r}", config.values, config.references))
+    spec = replace(spec, image=recorder.sourced(spec.image))
     _warn_of_bounds(recorder, name, spec)
     life = recorder.new_life(name)
     value = _service_value(recorder, name, spec)
@@ -124,6 +125,7 @@ def _set_service(recorder: Recorder, given: Fields) -> None:
             raise HostError(f"{config.what(argument)} cannot be changed, expected only {', '.join(_TAKEN_BY_SET)}")
     taken = {item: value for item in _TAKEN_BY_SET if (value := config.get(item))}
     changes = service_fields(Fields(config.owner, taken, config.references))
+    changes |= {"image": recorder.sourced(changes["image"])}
     ignored = [
         item for item in config.values
         if item in SPEC_FIELD_BY_ARGUMENT and item not in _TAKEN_BY_SET and item not in _REFUSED_BY_SET

@@ -26,7 +26,7 @@ def _run_sh(recorder: Recorder, given: Fields) -> StructValue:
     op = RunSh(
         name=given.plain("name"),
         run=given.text("run"),
-        image=_image(given, SHELL_IMAGE),
+        image=_image(recorder, given, SHELL_IMAGE),
         files=task_files(given),
         env=given.text_map("env_vars"),
         wait=given.seconds_or_none("wait", _WAIT),
@@ -45,7 +45,7 @@ def _run_python(recorder: Recorder, given: Fields) -> StructValue:
     op = RunPython(
         name=given.plain("name"),
         run=given.text("run"),
-        image=_image(given, PYTHON_IMAGE),
+        image=_image(recorder, given, PYTHON_IMAGE),
         args=given.texts("args"),
         packages=given.plains("packages"),
         files=task_files(given),
@@ -58,9 +58,11 @@ def _run_python(recorder: Recorder, given: Fields) -> StructValue:
     return _recorded(recorder, given, op, "python")
 
 
-def _image(given: Fields, default: str) -> Image:
+def _image(recorder: Recorder, given: Fields, default: str) -> Image:
     value = given.get("image")
-    return Image(name=default) if value is None else image(value, given.what("image"), given.references)
+    if value is None:
+        return Image(name=default)
+    return recorder.sourced(image(value, given.what("image"), given.references))
 
 
 def _recorded(recorder: Recorder, given: Fields, op: T, prefix: str) -> StructValue:
