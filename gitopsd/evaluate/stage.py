@@ -13,8 +13,9 @@ from gitopsd.evaluate.needs import with_needs
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.sources import Sources, Trees
-from gitopsd.model.package import EvaluationRequest, Lock
-from gitopsd.model.plan import Evaluation, Plan, Problem
+from gitopsd.kit.locators import name_mismatch
+from gitopsd.model.package import EvaluationRequest, Lock, Package
+from gitopsd.model.plan import Evaluation, Plan, Position, Problem, Warned
 
 
 def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees: Trees) -> Evaluation:
@@ -53,9 +54,17 @@ def _concluded(request: EvaluationRequest, host: PlanHost, result: StarlarkValue
             args_digest=request.arguments.digest,
             instructions=with_needs(instructions, recorder.words_by_id),
             output=output,
-            warnings=tuple(dict.fromkeys(recorder.warnings)),
+            warnings=tuple(dict.fromkeys((*_misnamed(request.package), *recorder.warnings))),
         ),
     )
+
+
+def _misnamed(package: Package) -> tuple[Warned, ...]:
+    """A repository of another host has no locator but the one that its package gives it."""
+    located = package.locator in package.url.replace(":", "/")
+    message = name_mismatch(package.name, package) if located else ""
+    position = Position(file=f"{package.path}/kurtosis.yml".lstrip("/"))
+    return (Warned(message=message, position=position),) if message else ()
 
 
 def _problem(problem: StarlarkProblem, sources: Sources, references: References) -> Problem:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
+
 from gitopsd.errors import Reason
 from gitopsd.evaluate import evaluate
 from gitopsd.model.package import Arguments, Package
 from gitopsd.ports import EvaluationRequest
-from tests.evaluating import MemoryTrees, ScriptedEngine, evaluate_script
+from tests.evaluating import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
 
 
 def test_a_download_that_is_not_there_is_missing() -> None:
@@ -27,3 +31,26 @@ def test_a_package_without_a_main_file_is_invalid() -> None:
     (problem,) = evaluate(asked, lambda host: ScriptedEngine(host, lambda plan, args: None), MemoryTrees({})).problems
     assert problem.reason is Reason.PACKAGE_INVALID
     assert "deep/down/main.star" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "warned"),
+    [
+        ("github.com/up/stream", f"https://{LOCATOR}.git", 1),
+        ("github.com/up/stream", "git@github.com:example/net", 1),
+        ("github.com/up/stream", URL, 0),
+        (f"{LOCATOR}/chain", f"https://{LOCATOR}.git", 0),
+        ("", f"https://{LOCATOR}.git", 0),
+    ],
+)
+def test_a_package_that_bears_another_name_than_its_place_is_warned_of(name: str, url: str, warned: int) -> None:
+    asked = EvaluationRequest(
+        package=Package(locator=LOCATOR, url=url, commit="c" * 40, path="chain", name=name),
+        arguments=Arguments(),
+        cluster_type="docker",
+    )
+    engine = partial(ScriptedEngine, script=lambda plan, args: None)
+    plan = evaluate(asked, engine, MemoryTrees({"chain/main.star": ""})).plan
+    assert plan is not None
+    assert [str(item.position) for item in plan.warnings] == ["chain/kurtosis.yml"] * warned
+    assert all("names 'github.com/up/stream'" in item.message for item in plan.warnings)
