@@ -11,14 +11,13 @@ Superset of ``future-references.md`` section 3: tokens are understood in every a
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Mapping
 
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
 from gitopsd.evaluate.printing import shown, type_name
-from gitopsd.model.codec import canonical
+from gitopsd.model.codec import digest
 from gitopsd.model.values import (
     Address,
     Frozen,
@@ -50,7 +49,7 @@ class References:
 
     def token(self, ref: Ref) -> str:
         """The placeholder of a reference; equal references have equal placeholders."""
-        token = _TAG + hashlib.sha256(canonical(ref).encode()).hexdigest()[:32]
+        token = _TAG + digest(ref)[:32]
         self._ref_by_token[token] = ref
         return token
 

@@ -250,10 +250,9 @@ def test_templates_take_structs_with_text_and_data() -> None:
     assert op.files["a/b.txt"].data == {"n": 9, "s": {"x": (1, None)}}
 
 
-def test_a_slash_before_a_templates_path_means_the_artifacts_root() -> None:
-    (made,) = plan_of(
-        lambda plan, args: plan.render_templates({"/etc/x": template(plan)}, name="t") and None
-    ).instructions
+@pytest.mark.parametrize("path", ["/etc/x", "./etc/x", "etc/x/", "//etc/./y/../x"])
+def test_a_templates_path_is_taken_in_its_shortest_form_below_the_artifacts_root(path: str) -> None:
+    (made,) = plan_of(lambda plan, args: plan.render_templates({path: template(plan)}, name="t") and None).instructions
     assert isinstance(made.op, RenderTemplates)
     assert list(made.op.files) == ["etc/x"]
 
@@ -262,7 +261,13 @@ def test_a_templates_struct_may_hold_more() -> None:
     assert plan_of(lambda plan, args: plan.render_templates({"a": template(plan, mode="x")}, name="t")).instructions
 
 
-@pytest.mark.parametrize("path", ["/../x", "../x", "", "/"])
+def test_a_templates_path_is_no_folder_of_another() -> None:
+    files = ("a/b/c", "a/b")
+    said = problem_of(lambda plan, args: plan.render_templates({path: template(plan) for path in files}))
+    assert "'a/b' to be a file or a folder, and not both" in said
+
+
+@pytest.mark.parametrize("path", ["/../x", "../x", "", "/", ".", "a/../..", "a/../../b", "a\0", "x" * 256])
 def test_templates_stay_inside_their_artifact(path: str) -> None:
     said = problem_of(lambda plan, args: plan.render_templates({path: plan.struct(template="", data={})}))
     assert "expected a relative path inside the artifact" in said

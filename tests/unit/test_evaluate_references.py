@@ -120,6 +120,10 @@ def test_people_read_what_a_token_stands_for() -> None:
     assert references.readable(f"at {references.token(IP)}!") == "at <web ip_address>!"
 
 
+def test_a_name_that_is_no_text_has_a_token_as_well() -> None:
+    assert References().token(Address(service="\udcc3", field="hostname")).isalnum()
+
+
 def test_a_host_name_in_a_key_is_the_plain_name_of_its_service() -> None:
     references = References()
     key = f"{references.token(HOST)}:80"

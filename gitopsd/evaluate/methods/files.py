@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from gitopsd.evaluate.arguments import DICT, TEXT, may, need, non_empty, signature, wrong
 from gitopsd.evaluate.engine import StarlarkValue, StructValue
@@ -12,6 +15,9 @@ from gitopsd.evaluate.recorder import Recorder, slug
 from gitopsd.model.codec import digest
 from gitopsd.model.ops import GetFilesArtifact, RenderTemplates, StoreServiceFiles, Template, UploadFiles
 from gitopsd.model.values import Frozen, describe_text
+
+_LONGEST_NAME = 255
+"""Bytes of one name, as file systems have it (NAME_MAX of limits.h)."""
 
 
 def _upload_files(recorder: Recorder, given: Fields) -> str:
@@ -25,16 +31,22 @@ def _upload_files(recorder: Recorder, given: Fields) -> str:
 
 def _render_templates(recorder: Recorder, given: Fields) -> str:
     templates = given.pairs("config", lambda value, what: _template(given, value, what))
-    op = RenderTemplates(name="", files=Frozen({_inside(given, path): item for path, item in templates.items()}))
+    files = {_inside(given, path): item for path, item in templates.items()}
+    for path in files:
+        if folder := next((str(above) for above in PurePosixPath(path).parents if str(above) in files), ""):
+            raise wrong(given.what("config"), path, f"{folder!r} to be a file or a folder, and not both")
+    op = RenderTemplates(name="", files=Frozen(files))
     op = replace(op, name=given.plain("name") or recorder.generated_name("render", op))
     recorder.add(recorder.named_id("artifact", op.name), op)
     return op.name
 
 
 def _inside(given: Fields, path: str) -> str:
-    """A path inside the artifact; a slash at its beginning means the artifact's root, as upstream joins it there."""
-    inside = path.lstrip("/")
-    if not inside or ".." in inside.split("/"):
+    """A path inside the artifact in its shortest form; a slash at its beginning means the artifact's root, as upstream
+    joins it there."""
+    inside = posixpath.normpath(path.lstrip("/"))
+    parts = inside.split("/")
+    if parts[0] in (".", "..") or "\0" in inside or max(len(os.fsencode(part)) for part in parts) > _LONGEST_NAME:
         raise wrong(given.what("config"), path, "a relative path inside the artifact")
     return inside
 
