@@ -1,6 +1,6 @@
 """A real Git forge as tests use it: accounts, repositories, pull requests, webhooks, over its REST API.
 
-The API is the one of Gitea and Forgejo (``/api/v1``). Every forge object makes accounts and an organisation of its own,
+The API is the one of Gitea (``/api/v1``). Every forge object makes accounts and an organisation of its own,
 so that runs on one server do not see each other.
 """
 
