@@ -119,6 +119,7 @@ class ForgeServer:
     def prepare(self, program: Path, static: Path) -> ForgeAccess:
         """Makes its folder with the program, the module's ``options`` and ``templates`` (in ``static``), its settings,
         an empty database and an admin with a token. Raises TestbedError."""
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a start that was cut off
         self.folder.mkdir(parents=True, mode=0o700)
         shutil.copy(program, self.folder / "gitea")
         shutil.copytree(static, self.folder / "static")
