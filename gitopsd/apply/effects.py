@@ -124,7 +124,7 @@ def _one_shot(item: Instruction, known: Known, key: str, patience: Patience) -> 
         case Exec():
             return Effect(values=run_exec(known.site, op, key=key, patience=patience))
         case Request():
-            return Effect(values=run_request(known.site, op, ports_of(op.life, known)))
+            return Effect(values=run_request(known.site, op, ports_of(op.life, known), patience))
         case RunSh() | RunPython():
             return _task(item, op, known, key, patience)
         case _:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from gitopsd.apply.site import Patience, Site
@@ -31,9 +32,9 @@ def run_exec(site: Site, op: Exec, *, key: str, patience: Patience) -> dict[str,
     return found | extracted(site, op.recipe.extract, done.output)
 
 
-def run_request(site: Site, op: Request, ports: Mapping[str, Port]) -> dict[str, Json]:
+def run_request(site: Site, op: Request, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:
     """Sends a ``request`` and checks its code. Raises StepError REQUEST_FAILED or EXTRACT_FAILED."""
-    answer = ask_http(site, op.service, op.recipe, ports)
+    answer = ask_http(site, op.service, op.recipe, ports, timeout=patience.remaining(COMMAND_LIMIT))
     code, body = cast("int", answer["code"]), cast("str", answer["body"])
     if not op.any_code and code not in op.codes:
         raise StepError(
@@ -58,19 +59,23 @@ def tail(site: Site, output: str, limit: int = 400) -> str:
     return one_line(" | ".join(lines[-4:])[-limit:]) or "(no output)"
 
 
-def ask_http(site: Site, service: str, recipe: HttpRecipe, ports: Mapping[str, Port]) -> dict[str, Json]:
-    """The answer to one HTTP recipe: ``code`` and ``body``."""
+def ask_http(
+    site: Site, service: str, recipe: HttpRecipe, ports: Mapping[str, Port], *, timeout: float
+) -> dict[str, Json]:
+    """The answer to one HTTP recipe, within ``timeout`` seconds: ``code`` and ``body``."""
     port = ports.get(recipe.port)
     if port is None:
         raise StepError(Reason.REQUEST_FAILED, f"service {service} has no port {recipe.port!r}")
     headers = {name: plain_text(value) for name, value in recipe.headers.items()}
-    if recipe.method == "POST":
-        headers.setdefault("Content-Type", plain_text(recipe.content_type))
+    content_type = plain_text(recipe.content_type)
+    if recipe.method == "POST" and content_type and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = content_type
     call = HttpCall(
         method=recipe.method,
         url_path=plain_text(recipe.endpoint),
         headers=Frozen(headers),
         body=plain_text(recipe.body),
+        timeout=timeout,
     )
     answer = site.backend.request(site.enclave, service, port, call)
     return {"code": answer.code, "body": answer.body}
@@ -96,44 +101,65 @@ def extracted(site: Site, programs: Mapping[str, str], document: Json) -> dict[s
 
 
 def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:
-    """Asks a recipe at once and then every interval until its assertion holds; the last answer.
+    """Asks a recipe at once and then at every interval until its assertion holds; the last answer. Intervals count
+    from the first try, so a slow recipe is asked again at once; a try under way at the end has a quarter of the
+    timeout more, as with Kurtosis.
 
     Raises StepError TIMED_OUT with the last answer or failure after the probe's timeout.
     """
-    end = site.clock.monotonic() + probe.timeout
+    asking = _Asking(site=site, service=service, probe=probe, ports=ports, patience=patience)
+    clock = site.clock
+    due = clock.monotonic()
+    end = due + probe.timeout
     while True:
         patience.check()
-        last = ""
+        answer, last = asking.once(end + probe.timeout / 4 - clock.monotonic())
+        if answer is not None:
+            return answer
+        due = max(due + probe.interval, clock.monotonic())
+        if due > end:
+            wanted = f"{probe.field} {probe.assertion} {site.shown(probe.target, limit=200)}"
+            raise StepError(Reason.TIMED_OUT, f"{service}: {wanted} did not hold within {probe.timeout:g} s; {last}")
+        patience.sleep(due - clock.monotonic())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """A probe of a service that is asked again and again."""
+
+    site: Site
+    service: str
+    probe: Probe
+    ports: Mapping[str, Port]
+    patience: Patience
+
+    def once(self, limit: float) -> tuple[dict[str, Json] | None, str]:
+        """The answer of one try within ``limit`` seconds when its assertion holds; otherwise what is wrong."""
+        probe, show = self.probe, self.site.shown
         try:
-            answer = _ask(site, service, probe, ports, patience)
+            answer = self._answer(self.patience.remaining(limit))
             field = answer.get(probe.field)
-            if holds(field, probe.assertion, probe.target, show=site.shown):
-                return answer
-            last = f"{probe.field} is {site.shown(field, limit=200)}"
+            if holds(field, probe.assertion, probe.target, show=show):
+                return answer, ""
         except StepError as error:
-            last = error.message
+            return None, error.message
         except TransientError as error:
             if error.reason is Reason.PREEMPTED:
                 raise
-            last = error.message
-        if site.clock.monotonic() + probe.interval > end:
-            wanted = f"{probe.field} {probe.assertion} {site.shown(probe.target, limit=200)}"
-            raise StepError(Reason.TIMED_OUT, f"{service}: {wanted} did not hold within {probe.timeout:g} s; {last}")
-        patience.sleep(probe.interval)
+            return None, error.message
+        return None, f"{probe.field} is {show(field, limit=200)}"
 
-
-def _ask(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], patience: Patience) -> dict[str, Json]:
-    recipe = probe.recipe
-    if isinstance(recipe, HttpRecipe):
-        answer = ask_http(site, service, recipe, ports)
-        document = _json_body(site, cast("str", answer["body"])) if recipe.extract else None
-        return answer | extracted(site, recipe.extract, document)
-    command = tuple(plain_text(part) for part in recipe.command)
-    done = site.backend.execute(
-        site.enclave, service, command, key=f"probe-{uuid.uuid4().hex}", timeout=patience.remaining(probe.timeout)
-    )
-    found: dict[str, Json] = {"code": done.code, "output": done.output}
-    return found | extracted(site, recipe.extract, done.output)
+    def _answer(self, limit: float) -> dict[str, Json]:
+        site, service, recipe = self.site, self.service, self.probe.recipe
+        if isinstance(recipe, HttpRecipe):
+            answer = ask_http(site, service, recipe, self.ports, timeout=limit)
+            document = _json_body(site, cast("str", answer["body"])) if recipe.extract else None
+            return answer | extracted(site, recipe.extract, document)
+        command = tuple(plain_text(part) for part in recipe.command)
+        key = f"probe-{uuid.uuid4().hex}"
+        done = site.backend.execute(site.enclave, service, command, key=key, timeout=limit)
+        found: dict[str, Json] = {"code": done.code, "output": done.output}
+        return found | extracted(site, recipe.extract, done.output)
 
 
 def holds(value: Value, assertion: str, target: Value, *, show: Callable[[Value], str] = starlark_repr) -> bool:

@@ -21,7 +21,7 @@ from gitopsd.model.values import Frozen, Value
 from gitopsd.ports import Workload
 
 POLL = 0.1
-"""Seconds between two looks at a port that has to open."""
+"""Seconds between two looks at a port that has to open; Kurtosis looks twice a second, so this is never later."""
 CRASHES = 3
 """Restarts during the wait for readiness after which a service counts as failed."""
 

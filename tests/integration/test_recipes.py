@@ -3,89 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from gitopsd import pipeline
-from gitopsd.adapters.clock import SystemClock
-from gitopsd.adapters.downloads import HttpDownloads
-from gitopsd.adapters.git.mirrors import GitMirrors
-from gitopsd.adapters.local.backend import LocalBackend
-from gitopsd.adapters.local.record import FileRecord
-from gitopsd.adapters.local.settings import LocalSettings
-from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator
 from gitopsd.errors import Reason
-from gitopsd.model.environment import Environment, Source
-from gitopsd.model.run import Run, Verdict
-from tests.integration.githost import Repository
-from tests.worlds import BoundSecrets, Silence
-
-WEB = '''
-SERVER = """
-import http.server, json, os
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.reply(200, {"path": self.path, "agent": self.headers.get("X-Agent"), "list": [1, None, 2.0], "yes": True,
-                         "number": 3.0, "half": 0.5, "nothing": None, "deep": {"a": {"b": "c"}}})
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.reply(201, {"body": body, "type": self.headers["Content-Type"]})
-    def reply(self, code, data):
-        text = json.dumps(data).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-    def log_message(self, *_):
-        pass
-http.server.ThreadingHTTPServer((os.environ["ADDRESS"], 8080), Answer).serve_forever()
-"""
-
-def web(plan, **more):
-    return plan.add_service("web", ServiceConfig(
-        image="python:3.11-alpine", entrypoint=["python3", "-u", "-c", SERVER],
-        env_vars={"ADDRESS": "KURTOSIS_IP_ADDR_PLACEHOLDER"},
-        ports={"http": PortSpec(8080, application_protocol="http")}, **more))
-'''
-
-
-@dataclass
-class Site:
-    """A repository with one package, followed over a local backend."""
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.repository = Repository(self.folder / "envs.git")
-        state = self.folder / "state"
-        self.backend = LocalBackend(state / "local", LocalSettings(grace=1.0))
-        self.world = pipeline.World(
-            git=GitMirrors(state),
-            downloads=HttpDownloads(state / "downloads"),
-            evaluator=WorkerEvaluator(),
-            backends={"local": self.backend},
-            records={"local": FileRecord(state / "local")},
-            store=SqlStore("sqlite://"),
-            secrets=BoundSecrets(),
-            clock=SystemClock(),
-            journal=Silence(),
-        )
-
-    def follow(self, main: str) -> Run:
-        self.repository.commit({"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()})
-        source = Source(name="envs", url=self.repository.url)
-        environment = Environment(name="dev", source=source, package=".", enclave="dev")
-        return pipeline.follow(environment, self.world.git.head(source), self.world)
-
-    def printed(self, main: str) -> list[str]:
-        """What a package prints when it is applied whole."""
-        run = self.follow(main)
-        assert run.verdict is Verdict.SUCCEEDED, run.problems
-        assert run.applied is not None
-        return [outcome.text for outcome in run.applied.outcomes if outcome.id.startswith("print@")]
+from gitopsd.model.run import Verdict
+from tests.integration.recipe_site import WEB, Site
 
 
 @pytest.fixture
@@ -188,7 +112,7 @@ def run(plan):
         got["extract.text"], got["extract.half"], got["extract.deep"]))
     sent = plan.request("web", PostHttpRequestRecipe(
         port_id="http", endpoint="/", body=json.encode({"u": got["extract.agent"]}), content_type="text/x",
-        extract={"body": ".body", "type": ".type"}), acceptable_codes=[201])
+        extract={"body": ".body", "type": ".type[]"}), acceptable_codes=[201])
     plan.print(sent["extract.body"] + " " + sent["extract.type"])
     ran = plan.exec("web", ExecRecipe(["sh", "-c", "echo '{\\"a\\": [1, 2]}'"], extract={
         "sum": "fromjson | .a | add", "first": "fromjson | .a[0]", "plain": ". | length"}))

@@ -1,0 +1,106 @@
+"""A package followed over a local backend, and a web server for it to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitopsd import pipeline
+from gitopsd.adapters.clock import SystemClock
+from gitopsd.adapters.downloads import HttpDownloads
+from gitopsd.adapters.git.mirrors import GitMirrors
+from gitopsd.adapters.local.backend import LocalBackend
+from gitopsd.adapters.local.record import FileRecord
+from gitopsd.adapters.local.settings import LocalSettings
+from gitopsd.adapters.store import SqlStore
+from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.model.environment import Environment, Source
+from gitopsd.model.run import Run, Verdict
+from tests.integration.githost import Repository
+from tests.worlds import BoundSecrets, Silence
+
+WEB = '''
+SERVER = """
+import http.server, json, os, time
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        way, _, rest = self.path.removeprefix("/").partition("/")
+        if way == "code":
+            self.reply(int(rest), {"code": int(rest)})
+        elif way == "to":
+            self.reply(302, {}, Location=rest.replace("HERE", "http://" + self.headers["Host"]))
+        elif way == "slow":
+            time.sleep(float(rest))
+            self.reply(200, {})
+        elif way == "drip":
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(int(float(rest) * 10)):
+                self.wfile.write(b".")
+                time.sleep(0.1)
+        elif way == "text":
+            self.reply(200, rest, plain=True)
+        else:
+            self.any_path()
+    def any_path(self):
+        self.reply(200, {"path": self.path, "agent": self.headers.get("X-Agent"), "list": [1, None, 2.0], "yes": True,
+                         "number": 3.0, "half": 0.5, "nothing": None, "deep": {"a": {"b": "c"}}})
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        code = 307 if self.path == "/again" else 303 if self.path == "/look" else 201
+        self.reply(code, {"body": body, "type": self.headers.get_all("Content-Type")}, Location="/there")
+    def reply(self, code, data, plain=False, **headers):
+        text = data.encode() if plain else json.dumps(data).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(text)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer((os.environ["ADDRESS"], 8080), Answer).serve_forever()
+"""
+
+def web(plan, **more):
+    return plan.add_service("web", ServiceConfig(
+        image="python:3.11-alpine", entrypoint=["python3", "-u", "-c", SERVER],
+        env_vars={"ADDRESS": "KURTOSIS_IP_ADDR_PLACEHOLDER"},
+        ports={"http": PortSpec(8080, application_protocol="http")}, **more))
+'''
+
+
+@dataclass
+class Site:
+    """A repository with one package, followed over a local backend."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.repository = Repository(self.folder / "envs.git")
+        state = self.folder / "state"
+        self.backend = LocalBackend(state / "local", LocalSettings(grace=1.0))
+        self.world = pipeline.World(
+            git=GitMirrors(state),
+            downloads=HttpDownloads(state / "downloads"),
+            evaluator=WorkerEvaluator(),
+            backends={"local": self.backend},
+            records={"local": FileRecord(state / "local")},
+            store=SqlStore("sqlite://"),
+            secrets=BoundSecrets(),
+            clock=SystemClock(),
+            journal=Silence(),
+        )
+
+    def follow(self, main: str) -> Run:
+        self.repository.commit({"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()})
+        source = Source(name="envs", url=self.repository.url)
+        environment = Environment(name="dev", source=source, package=".", enclave="dev")
+        return pipeline.follow(environment, self.world.git.head(source), self.world)
+
+    def printed(self, main: str) -> list[str]:
+        """What a package prints when it is applied whole."""
+        run = self.follow(main)
+        assert run.verdict is Verdict.SUCCEEDED, run.problems
+        assert run.applied is not None
+        return [outcome.text for outcome in run.applied.outcomes if outcome.id.startswith("print@")]
