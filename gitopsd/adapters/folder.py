@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitopsd.errors import Reason, UserError
 from gitopsd.model.package import Missing, Pin, TreeFile
 
 if TYPE_CHECKING:  # a worker reads folders, and pays for what it imports
+    from pathlib import Path
+
     from gitopsd.model.environment import Commit, Source
     from gitopsd.ports import Git
 
@@ -40,10 +41,11 @@ class FolderReader:
         self._file_bytes = file_bytes
         self._total_bytes = total_bytes
         self._most_files = most_files
+        self._folders: dict[str, str] = {}
 
     def read(self, path: str) -> bytes:
         """The bytes of one file; symbolic links inside the folder are followed."""
-        return self._content(self._find(path), path)
+        return self._content(self._place(path), path)
 
     def exists(self, path: str) -> bool:
         """Whether a path names a file or folder inside."""
@@ -56,14 +58,14 @@ class FolderReader:
     def is_folder(self, path: str) -> bool:
         """Whether a path names a folder inside."""
         try:
-            return Path(self._find(path)).is_dir()
+            return os.path.isdir(self._find(path))
         except UserError:
             return False
 
     def files(self, path: str) -> Iterator[TreeFile]:
         """The files below a folder, with paths relative to it, sorted, or the one file under its own name."""
         top = self._find(path)
-        if not Path(top).is_dir():
+        if not os.path.isdir(top):
             yield self._tree_file(path.rstrip("/").rpartition("/")[2], top, path)
             return
         left, count = self._total_bytes, 0
@@ -76,11 +78,11 @@ class FolderReader:
             yield found
 
     def _below(self, folder: str, path: str, chain: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        for name in sorted(item.name for item in Path(folder).iterdir()):
+        for name in sorted(os.listdir(folder)):
             if name == ".git":
                 continue
-            place = self._find(os.path.relpath(Path(folder, name), self._root))
-            if not Path(place).is_dir():
+            place = self._find(os.path.relpath(os.path.join(folder, name), self._root))
+            if not os.path.isdir(place):
                 yield name, place
             elif place in chain:
                 raise _refused(f"{path}/{name}")
@@ -89,24 +91,41 @@ class FolderReader:
                     yield f"{name}/{inner}", found
 
     def _tree_file(self, name: str, place: str, path: str) -> TreeFile:
-        mode = 0o755 if Path(place).stat().st_mode & 0o111 else 0o644
+        mode = 0o755 if os.stat(place).st_mode & 0o111 else 0o644
         return TreeFile(path=name, mode=mode, content=self._content(place, path))
 
     def _find(self, path: str) -> str:
-        if "\0" in path or path.startswith("/") or ".." in path.split("/"):
-            raise _refused(path)
-        place = os.path.realpath(Path(self._root, path))
-        inside = place == self._root or place.startswith(self._root.rstrip("/") + "/")
-        if not inside or ".git" in os.path.relpath(place, self._root).split("/") or not Path(place).exists():
+        place = self._place(path)
+        if not os.path.exists(place):
             raise _refused(path)
         return place
+
+    def _place(self, path: str) -> str:
+        """Where a path inside the folder really is; nothing need be there."""
+        if "\0" in path or path.startswith("/") or ".." in path.split("/"):
+            raise _refused(path)
+        folder, _, name = path.rpartition("/")
+        place = f"{self._resolved(folder)}/{name}"
+        if name in ("", ".") or os.path.islink(place):
+            place = os.path.realpath(place)
+        root = self._root.rstrip("/")
+        inside = place == self._root or place.startswith(f"{root}/")
+        if not inside or ".git" in place[len(root) :].split("/"):
+            raise _refused(path)
+        return place
+
+    def _resolved(self, folder: str) -> str:
+        """Where a folder really is. Each is looked up once: a package has many files in few folders."""
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(os.path.join(self._root, folder))
+        return self._folders[folder]
 
     def _content(self, place: str, path: str) -> bytes:
         try:
             descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             raise _refused(path) from None
-        with os.fdopen(descriptor, "rb") as stream:
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _refused(path)
             content = stream.read(self._file_bytes + 1)

@@ -19,7 +19,8 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -34,7 +35,9 @@ from gitopsd.ports import EvaluationRequest, YamlDocument
 
 codec.register(ports)
 
-_BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from gitopsd.daemon.evaluator import main; main()"
+_BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from gitopsd.daemon.evaluator import main; main(sys.argv[1])"
+_GO = {"GOGC": "off", "GOMEMLIMIT": "96MiB"}
+"""Go collects no garbage before there is this much of it: few packages need as much, and their process soon ends."""
 _MIB = 1024 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
 _KEPT_DOCUMENTS = 512 * 1024
@@ -68,11 +71,26 @@ class WorkerEvaluator:
     def __init__(self, settings: WorkerSettings | None = None) -> None:
         self._settings = settings or WorkerSettings()
         self._documents = _Documents()
+        self._ahead: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Within it the process of the next evaluation gets ready while the caller still finds out what to ask; one
+        that nobody asked ends with it. For one thread."""
+        self._ahead = _start("evaluate")
+        try:
+            yield
+        finally:
+            unused, self._ahead = self._ahead, None
+            if unused is not None:
+                with unused:
+                    unused.kill()
 
     def evaluate(self, request: EvaluationRequest) -> Evaluation:
         """The package's plan, or its problems, or what it still needs."""
         payload = {"request": codec.encode(request), "cache": self._settings.cache}
-        answer = _call("evaluate", payload, self._settings.evaluation, f"the package {request.package.locator}")
+        worker, self._ahead = self._ahead or _start("evaluate"), None
+        answer = _ask(worker, "evaluate", payload, self._settings.evaluation, f"the package {request.package.locator}")
         found: Evaluation = codec.decode(answer)
         return found
 
@@ -141,20 +159,27 @@ class _Documents:
 
 def _call(call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:
     """The answer of a fresh worker. Raises what the worker reports, and UserError EVALUATION_LIMIT."""
+    return _ask(_start(call), call, payload, limits, what)
+
+
+def _start(call: str) -> subprocess.Popen[bytes]:
+    """A worker that waits for its request on standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, call, *search_path()],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        env=_GO if call == "evaluate" else {}, cwd="/", start_new_session=True,
+    )  # fmt: skip
+
+
+def _ask(
+    worker: subprocess.Popen[bytes], call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str
+) -> Any:
     head = {"call": call, "memory": limits.memory, "cpu": limits.cpu}
-    text = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    request = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
     end = time.monotonic() + limits.wall
-    with os.fdopen(os.memfd_create("request"), "w+b") as request:
-        request.write(text)
-        request.seek(0)
-        worker = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *search_path()],
-            stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"GOGC": "400"} if call == "evaluate"
-            else {}, cwd="/", start_new_session=True,
-        )  # fmt: skip
     with worker:
         try:
-            answer, complaint = _listen(worker, end, limits.answer)
+            answer, complaint = _exchange(worker, request, end, limits.answer)
             worker.wait(max(end - time.monotonic(), 0.1))
         except (_OverError, subprocess.TimeoutExpired) as over:
             worker.kill()
@@ -181,16 +206,26 @@ class _OverError(Exception):
         self.limit = limit
 
 
-def _listen(worker: subprocess.Popen[bytes], end: float, limit: int) -> tuple[bytes, bytes]:
-    """What a worker writes to its two pipes until it closes them; of complaints only the beginning is kept."""
+def _exchange(worker: subprocess.Popen[bytes], request: bytes, end: float, limit: int) -> tuple[bytes, bytes]:
+    """Writes the request, and gives what the worker writes to its two pipes until it closes them; of complaints only
+    the beginning is kept."""
     kept: dict[str, bytearray] = {"answer": bytearray(), "complaint": bytearray()}
+    left = memoryview(request)
+    os.set_blocking(_present(worker.stdin).fileno(), False)
     with selectors.DefaultSelector() as selector:
+        selector.register(_present(worker.stdin), selectors.EVENT_WRITE, "request")
         for name, pipe in (("answer", worker.stdout), ("complaint", worker.stderr)):
             selector.register(_present(pipe), selectors.EVENT_READ, name)
         while selector.get_map():
-            if (left := end - time.monotonic()) <= 0:
+            if (pause := end - time.monotonic()) <= 0:
                 raise _OverError("time")
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(pause):
+                if key.data == "request":
+                    left = _written(key.fd, left)
+                    if not left:
+                        selector.unregister(key.fileobj)
+                        _present(worker.stdin).close()
+                    continue
                 data = os.read(key.fd, 256 * 1024)
                 if not data:
                     selector.unregister(key.fileobj)
@@ -199,6 +234,14 @@ def _listen(worker: subprocess.Popen[bytes], end: float, limit: int) -> tuple[by
             if len(kept["answer"]) > limit:
                 raise _OverError("answer")
     return bytes(kept["answer"]), bytes(kept["complaint"])
+
+
+def _written(descriptor: int, data: memoryview) -> memoryview:
+    """What is left of the request; nothing when the worker has gone, whose end says why."""
+    try:
+        return data[os.write(descriptor, data[: 64 * 1024]) :]
+    except BrokenPipeError:
+        return data[:0]
 
 
 def _present(pipe: IO[bytes] | None) -> IO[bytes]:

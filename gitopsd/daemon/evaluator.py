@@ -29,12 +29,18 @@ _SPARE = 64 * 1024
 _STACK = 8 * 1024 * 1024
 
 
-def main() -> None:
-    """Answers the one call on standard input and ends the process, without any clean-up."""
+def main(call: str) -> None:
+    """Answers the one call on standard input and ends the process, without any clean-up. What every such call needs
+    is imported before the request is there, which may be later; without one nothing is done."""
     answers = os.dup(1)
     os.dup2(2, 1)
+    if call == "evaluate":
+        from gitopsd.adapters.starlark import engine  # noqa: F401
     with open(0, "rb", closefd=True) as requests:
-        asked = json.loads(requests.read().decode("utf-8", "surrogatepass"))
+        text = requests.read()
+    if not text:
+        os._exit(0)
+    asked = json.loads(text.decode("utf-8", "surrogatepass"))
     _limit(asked)
     spare = bytearray(_SPARE)
     try:
@@ -94,7 +100,7 @@ def _told(error: Exception) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""  # noqa: PTH119
+    where = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
@@ -124,8 +130,6 @@ def _evaluate_aside(payload: Mapping[str, Any]) -> Any:
 
 
 def _evaluate(payload: Mapping[str, Any]) -> Any:
-    from pathlib import Path
-
     from gitopsd.adapters.starlark.engine import StarlarkEngine
     from gitopsd.evaluate import evaluate
     from gitopsd.model import codec
@@ -133,22 +137,31 @@ def _evaluate(payload: Mapping[str, Any]) -> Any:
     request: EvaluationRequest = codec.decode(payload["request"])
 
     def engine(host: Host) -> Engine:
-        return StarlarkEngine(host, cache=Path(payload["cache"]) if payload["cache"] else None)
+        return StarlarkEngine(host, cache=payload["cache"])
 
-    return codec.encode(evaluate(request, engine, _Mirrors(request.mirrors)))
+    return codec.encode(evaluate(request, engine, _Mirrors(request, payload["cache"])))
 
 
 class _Mirrors:
-    """The commits in local mirrors, for the stage."""
+    """The commits in local mirrors, for the stage. Files of dependencies, which seldom move, are kept."""
 
-    def __init__(self, folder_by_url: Mapping[str, str]) -> None:
-        self._folder_by_url = folder_by_url
+    def __init__(self, request: EvaluationRequest, cache: str) -> None:
+        from gitopsd.adapters.git.kept import KeptFiles
+
+        self._folder_by_url = request.mirrors
+        self._pinned = {(pin.url, pin.commit) for pin in request.package.pins}
+        self._kept = KeptFiles(cache)
         self._readers: dict[tuple[str, str], Any] = {}
 
     def read(self, url: str, commit: str, path: str) -> bytes:
         """The content of one file."""
-        content: bytes = self._reader(url, commit).read(path)
-        return content
+        pinned = (url, commit) in self._pinned
+        found = self._kept.get(url, commit, path) if pinned else None
+        if found is None:
+            found = bytes(self._reader(url, commit).read(path))
+            if pinned:
+                self._kept.keep(url, commit, path, found)
+        return found
 
     def files(self, url: str, commit: str, path: str) -> tuple[TreeFile, ...]:
         """The files below a folder, or the one file."""
@@ -230,7 +243,3 @@ def _load_yaml(payload: Mapping[str, Any]) -> dict[str, Any]:
     from gitopsd.adapters.yamltext import load
 
     return load(base64.b64decode(payload["text"]), payload["origin"])
-
-
-if __name__ == "__main__":
-    main()

@@ -48,12 +48,13 @@ class Offline:
         """What the package in the folder asks for. Raises UserError for what is no package, and what fetching a
         dependency raises."""
         evaluator, git = self._evaluator(), self._git()
-        arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
         environment = Environment(
             name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
             enclave="offline",
         )  # fmt: skip
-        return self._evaluated(environment, arguments, git, evaluator)
+        with evaluator.prepared():
+            arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
+            return self._evaluated(environment, arguments, git, evaluator)
 
     def examine(self, args_file: Path | None = None) -> tuple[Problem, ...]:
         """Every problem of the package with a file of arguments: of its evaluation, of what it will not be given, and

@@ -3,7 +3,6 @@
 import json
 import posixpath
 import sys
-from pathlib import Path
 
 from gitopsd.adapters.starlark.engine import StarlarkEngine
 from gitopsd.evaluate.engine import EntryPoint, HostError, MissingSource, SourceFile, StarlarkProblem, StructValue
@@ -76,10 +75,11 @@ def main():
     request = json.load(sys.stdin)
     host = Recorder(request["files"], request.get("constants", {}))
     entry = EntryPoint(file=host.source("main.star", ROOT + "main.star"), function=request.get("function", "run"))
-    cache = Path(request["cache"]) if "cache" in request else None
     answer = {}
     try:
-        answer["result"] = shown(StarlarkEngine(host, cache=cache).run(entry, request.get("arguments")))
+        answer["result"] = shown(
+            StarlarkEngine(host, cache=request.get("cache", "")).run(entry, request.get("arguments"))
+        )
     except StarlarkProblem as problem:
         answer |= {"problem": problem.message, "kind": problem.kind, "line": problem.line}
         answer["file"] = problem.file.removeprefix(ROOT)

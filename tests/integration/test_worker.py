@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +148,7 @@ def open_files(process: Path) -> list[str]:
 def limited_child(deadline: float) -> Path:
     """The process folder of the one child of this process, once it has limited itself."""
     while time.monotonic() < deadline:
-        children: list[str] = []
-        for task in Path("/proc/self/task").iterdir():
-            children += (task / "children").read_text().split()
-        for child in children:
+        for child in children():
             process = Path("/proc") / child
             if "NoNewPrivs:\t1" in (process / "status").read_text():
                 return process
@@ -187,24 +186,58 @@ def test_a_failing_package_shows_no_placeholder(tmp_path: Path) -> None:
     assert "no <web ip_address><secret PW>" in problem.message
 
 
-def test_a_dependency_is_asked_for_and_then_read_from_its_own_mirror(tmp_path: Path) -> None:
-    main = "dep = import_module('github.com/other/lib/sub/lib.star@v1')\ndef run(plan):\n    return dep.VALUE\n"
-    asked = request(tmp_path / "mirror.git", {"main.star": main})
-    (missing,) = WORKERS.evaluate(asked).missing
-    assert (missing.locator, missing.ref) == ("github.com/other/lib", "v1")
+IMPORTING = "dep = import_module('github.com/other/lib/sub/lib.star@v1')\ndef run(plan):\n    return dep.VALUE\n"
+
+
+def with_dependency(asked: EvaluationRequest, tmp_path: Path) -> EvaluationRequest:
+    """The request with the dependency that IMPORTING asks for."""
     files = {"sub/lib.star": b"VALUE = read_file('./value.txt')", "sub/value.txt": b"from the tag"}
     commit = mirror(tmp_path / "lib.git", files)
     url = "https://127.0.0.1/other/lib.git"
     pin = Pin(root="github.com/other/lib", ref="v1", url=url, commit=commit)
-    complete = EvaluationRequest(
+    return EvaluationRequest(
         package=Package(locator=asked.package.locator, url=asked.package.url, commit=asked.package.commit, pins=(pin,)),
         arguments=asked.arguments,
         cluster_type="docker",
         mirrors=asked.mirrors.with_({url: str(tmp_path / "lib.git")}),
     )
-    plan = WORKERS.evaluate(complete).plan
+
+
+def test_a_dependency_is_asked_for_and_then_read_from_its_own_mirror(tmp_path: Path) -> None:
+    asked = request(tmp_path / "mirror.git", {"main.star": IMPORTING})
+    (missing,) = WORKERS.evaluate(asked).missing
+    assert (missing.locator, missing.ref) == ("github.com/other/lib", "v1")
+    plan = WORKERS.evaluate(with_dependency(asked, tmp_path)).plan
     assert plan is not None
     assert plan.output == "from the tag"
+
+
+def test_files_of_a_dependency_are_kept_for_its_commit_alone(tmp_path: Path) -> None:
+    workers = WorkerEvaluator(WorkerSettings(cache=str(tmp_path / "cache")))
+    complete = with_dependency(request(tmp_path / "mirror.git", {"main.star": IMPORTING}), tmp_path)
+    first = workers.evaluate(complete)
+    shutil.rmtree(tmp_path / "lib.git")
+    assert workers.evaluate(complete) == first
+    moved = replace(complete.package.pins[0], commit="0" * 40)
+    refused = workers.evaluate(replace(complete, package=replace(complete.package, pins=(moved,))))
+    assert "cannot read" in refused.problems[0].message
+
+
+def test_a_prepared_worker_answers_one_evaluation_and_ends_when_nobody_asks_it(tmp_path: Path) -> None:
+    workers, asked = WorkerEvaluator(), request(tmp_path / "mirror.git", {"main.star": run("return 1")})
+    with workers.prepared():
+        (prepared,) = children()
+        first = workers.evaluate(asked)
+        assert children() == set()
+        assert workers.evaluate(asked) == first
+    with workers.prepared():
+        assert children().isdisjoint({prepared})
+    assert children() == set()
+
+
+def children() -> set[str]:
+    """The process ids of this process' children."""
+    return {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
 
 
 def test_lowered_sources_are_kept_and_used_again(tmp_path: Path) -> None:

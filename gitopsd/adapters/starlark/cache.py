@@ -1,13 +1,14 @@
-"""Lowered modules: from a cache on disk when there is one, else made now."""
+"""Lowered modules: from a cache on disk when there is one, else made now.
+
+An entry is a line of JSON, which says what the loader must know, and the lowered text as it is: a worker reads a
+hundred of them before it does anything, so they are neither unescaped nor opened through pathlib.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
-from dataclasses import asdict
-from pathlib import Path
 
 from gitopsd.adapters.starlark.lowered import VERSION, Lowered
 from gitopsd.adapters.starlark.lowering import lower
@@ -18,20 +19,20 @@ __all__ = ["LoweredSources"]
 class LoweredSources:
     """Lowers files for one set of plan methods, and keeps the results in `directory` (mode 0700) if one is given."""
 
-    def __init__(self, directory: Path | None, *, plan_methods: frozenset[str], careful: bool = False) -> None:
+    def __init__(self, directory: str, *, plan_methods: frozenset[str], careful: bool = False) -> None:
         self.plan_methods = plan_methods
         self.careful = careful
-        self._directory = None if careful else directory
+        self._directory = "" if careful else directory
         self._scheme = f"{VERSION}\n{','.join(sorted(plan_methods))}\n"
-        if directory is not None:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
 
     def lowered(self, path: str, source: str) -> Lowered:
         """Give the lowered form of a file. Raises Unlowerable."""
-        if self._directory is None:
+        if not self._directory:
             return lower(source, path=path, plan_methods=self.plan_methods, careful=self.careful)
-        key = hashlib.sha256(f"{self._scheme}{path}\n".encode() + source.encode()).hexdigest()
-        entry = self._directory / f"{key}.json"
+        key = hashlib.sha256(f"{self._scheme}{path}\n{source}".encode()).hexdigest()
+        entry = f"{self._directory}/{key}"
         found = _read(entry)
         if found is None:
             found = lower(source, path=path, plan_methods=self.plan_methods)
@@ -39,26 +40,29 @@ class LoweredSources:
         return found
 
 
-def _read(entry: Path) -> Lowered | None:
+def _read(entry: str) -> Lowered | None:
     try:
-        data = json.loads(entry.read_bytes())
+        with open(entry, "rb", buffering=0) as file:
+            head, _, text = file.read().partition(b"\n")
+        names, exports, imports, signatures = json.loads(head)
         return Lowered(
-            text=data["text"],
-            names=tuple(data["names"]),
-            exports=tuple(data["exports"]),
-            imports=tuple(data["imports"]),
-            signatures={name: tuple(parameters) for name, parameters in data["signatures"].items()},
+            text=text.decode(),
+            names=tuple(names),
+            exports=tuple(exports),
+            imports=tuple(imports),
+            signatures={name: tuple(parameters) for name, parameters in signatures.items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def _write(entry: Path, lowered: Lowered) -> None:
+def _write(entry: str, lowered: Lowered) -> None:
     """Write whole or not at all; a cache that cannot be written is only slower."""
+    head = json.dumps([lowered.names, lowered.exports, lowered.imports, lowered.signatures])
+    begun = f"{entry}.{os.getpid()}"
     try:
-        descriptor, name = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
+        with open(begun, "xb") as file:
+            file.write(f"{head}\n{lowered.text}".encode())
+        os.replace(begun, entry)
     except OSError:
         return
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(lowered), file, ensure_ascii=False)
-    Path(name).replace(entry)

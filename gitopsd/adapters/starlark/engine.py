@@ -7,7 +7,6 @@ each of these ends the process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import starlark_go
@@ -27,7 +26,7 @@ _CALL_OF_TUPLE = "invalid call of non-function (tuple)"
 class StarlarkEngine:
     """Evaluates one package. `cache` is a directory for lowered sources (made with mode 0700)."""
 
-    def __init__(self, host: Host, *, cache: Path | None = None) -> None:
+    def __init__(self, host: Host, *, cache: str = "") -> None:
         self._host = host
         self._cache = cache
 
