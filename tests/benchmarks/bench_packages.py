@@ -28,11 +28,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.measuring import Figure, cpu, wall
+from tests.benchmarks.yardstick import Rivals, rivals
 from tests.compat.places import borrow, check_out
 from tests.daemons import ROOT, START
 
 REPOSITORY = "ethpandaops/ethereum-package"
-FIRST, KEPT = 1.2, 0.4
+FIRST, KEPT, NATIVE = 1.2, 0.4, 3.5
 _EXECUTION = ("geth", "nethermind", "besu", "reth", "erigon", "nimbus")
 _CONSENSUS = ("lighthouse", "teku", "nimbus", "prysm", "lodestar", "grandine")
 _SERVICES = (
@@ -49,7 +50,8 @@ def large_network() -> dict[str, object]:
 
 
 def figures(packages: Path, work: Path, times: int) -> list[Figure]:
-    """The four measurements, in seconds of the clock, with CPU seconds in the notes."""
+    """The measurements, in seconds of the clock, with CPU seconds in the notes; those against a native program where Go
+    is there to build it."""
     cache = work / "cache" / "gitopsd"
     borrow(packages, cache)
     checkout = check_out(packages, REPOSITORY, work / "package")
@@ -62,7 +64,21 @@ def figures(packages: Path, work: Path, times: int) -> list[Figure]:
         plan = planning(checkout.folder, packages, work, file)
         found.append(_figure(f"{name}, first time", lambda plan=plan: _afresh(cache, plan), FIRST * factor, times))
         found.append(_figure(f"{name}, lowered sources kept", plan, KEPT * factor, times))
+        if shutil.which("go"):
+            found += _against_native(name, rivals(checkout.folder, packages, work, file), times)
     return found
+
+
+def _against_native(name: str, pair: Rivals, times: int) -> list[Figure]:
+    """Both by turns, so that other work on the machine meets both, and how many times longer the worker takes."""
+    samples = [(wall(pair.worker, times=1)[0], wall(pair.native, times=1)[0]) for _ in range(4 * times)]
+    worker, native = (tuple(sorted(side)) for side in zip(*samples, strict=True))
+    ratios = tuple(ours / theirs for ours, theirs in samples)
+    return [
+        Figure(benchmark="packages", what=f"{name}, the worker alone", unit="s", samples=worker),
+        Figure(benchmark="packages", what=f"{name}, a native program", unit="s", samples=native),
+        Figure(benchmark="packages", what=f"{name}, worker to native", unit="times", samples=ratios, target=NATIVE),
+    ]
 
 
 def planning(package: Path, packages: Path, work: Path, arguments: Path | None) -> Callable[[], None]:
@@ -103,8 +119,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="packages-") as work:
         for figure in figures(asked.packages.resolve(), Path(work), asked.times):
             least, middle = figure.shown(min(figure.samples)), figure.shown(figure.median)
-            target = figure.shown(figure.target or 0)
-            print(f"{figure.what}: {middle} (least {least}; target {target}); {figure.note}")
+            target = f"; target {figure.shown(figure.target)}" if figure.target else ""
+            note = f"; {figure.note}" if figure.note else ""
+            print(f"{figure.what}: {middle} (least {least}{target}){note}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 _MIB = 1024 * 1024
-_SCALES = {"s": (1.0, "s"), "ms": (1e3, "ms"), "MiB": (1 / _MIB, "MiB"), "%": (100.0, "%"), "": (1.0, "")}
+_SCALES = {
+    "s": (1.0, "s"),
+    "ms": (1e3, "ms"),
+    "MiB": (1 / _MIB, "MiB"),
+    "%": (100.0, "%"),
+    "times": (1.0, "times"),
+    "": (1.0, ""),
+}
 _LIBRARIES = (
     "pygit2", "starlark-go", "apscheduler", "pydantic", "sqlalchemy", "httpx", "jq", "structlog", "typer", "pyyaml",
 )  # fmt: skip
@@ -53,7 +60,7 @@ class Figure:
         return {
             "benchmark": self.benchmark,
             "what": self.what,
-            "unit": {"s": "s", "ms": "s", "MiB": "B", "%": "1", "": "1"}[self.unit],
+            "unit": {"s": "s", "ms": "s", "MiB": "B", "%": "1", "times": "1", "": "1"}[self.unit],
             "target": self.target,
             "min": min(self.samples),
             "median": self.median,
