@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitopsd.adapters.gotemplate import TemplateError, render, render_bytes
+from gitopsd.adapters.gotemplate import TemplateError, check, render, render_bytes
 
 WORDS = (
     *("if", "else", "end", "range", "with", "define", "template", "block", "break", "continue", "nil"),
@@ -32,22 +34,111 @@ values = st.recursive(
 actions = st.lists(st.sampled_from(WORDS), max_size=7).map(lambda words: "{{" + " ".join(words) + "}}")
 soups = st.lists(st.sampled_from(WORDS) | actions | st.text(max_size=4), max_size=14).map("".join)
 
+CORPUS = Path(__file__).parents[1] / "conformance" / "gotemplate.jsonl"
+CASES = [
+    (case["template"], json.dumps(case["data"]))
+    for case in map(json.loads, CORPUS.read_text("utf-8").splitlines())
+    if len(case["template"]) < 2000
+]
+PIECE = re.compile(r"""\{\{-?|-?}}|"(?:\\.|[^"\\])*"|`[^`]*`|\$?\.?\w+|\s+|.""", re.DOTALL)
+PIECES = sorted({piece for template, _ in CASES for piece in PIECE.findall(template)})
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> tuple[str, str]:
+    """A template that works in Go, or fails there, with up to three pieces taken out, put in or exchanged."""
+    template, data = draw(st.sampled_from(CASES))
+    pieces = PIECE.findall(template)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(pieces)))
+        taken = draw(st.integers(0, 1))
+        pieces[at : at + taken] = draw(st.lists(st.sampled_from(PIECES), max_size=1))
+    return "".join(pieces), draw(st.just(data) | st.sampled_from(CASES).map(lambda case: case[1]))
+
+
+operands = st.sampled_from(
+    (
+        ".",
+        ".a",
+        ".a.b",
+        ".n",
+        ".l",
+        ".m",
+        ".n.Int64",
+        ".n.Float64",
+        "$",
+        "$.l",
+        '"a"',
+        '"%v %d"',
+        "0",
+        "1",
+        "-1",
+        "2.5",
+        "nil",
+    )
+)
+calls = st.sampled_from(
+    ("print", "println", "printf", "len", "index", "slice", "and", "or", "not", "eq", "ne", "lt", "ge", "html", "js")
+)
+commands = operands | st.tuples(calls, st.lists(operands, min_size=1, max_size=3)).map(
+    lambda call: " ".join((call[0], *call[1]))
+)
+pipelines = st.lists(commands, min_size=1, max_size=3).map(" | ".join) | commands.map(lambda inner: f"({inner}).a")
+texts = st.sampled_from(("", "x", " ", "\n", "é"))
+bodies = st.recursive(
+    texts | pipelines.map(lambda pipe: f"{{{{ {pipe} }}}}"),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.tuples(
+            st.sampled_from(("if", "with", "range", "range $x :=", "range $k, $v :=")), pipelines, inner, inner
+        ).map(lambda part: f"{{{{{part[0]} {part[1]}}}}}{part[2]}{{{{else}}}}{part[3]}{{{{end}}}}"),
+        st.tuples(pipelines, inner).map(lambda part: f'{{{{block "b" {part[0]}}}}}{part[1]}{{{{end}}}}'),
+        st.tuples(pipelines, inner).map(lambda part: f"{{{{$y := {part[0]}}}}}{part[1]}{{{{$y}}}}"),
+        inner.map(lambda body: f"{{{{range .l}}}}{body}{{{{- break -}}}}{{{{end}}}}"),
+    ),
+    max_leaves=12,
+)
+
 
 def _render_or_fail(template: str, data_json: str) -> bytes | None:
     try:
-        return render_bytes(template, data_json, max_output=1 << 20, max_steps=20_000)
+        output = render_bytes(template, data_json, max_output=1 << 20, max_steps=20_000)
     except TemplateError as error:
+        if error.phase == "parse":
+            with pytest.raises(TemplateError, match=re.escape(error.message)):
+                check(template)
         assert error.phase in ("parse", "exec", "data")
         assert error.line >= 1
         assert (error.column is None) == (error.phase == "parse")
         error.message.encode()
         return None
+    check(template)
+    return output
 
 
 @given(soups, values)
 @settings(max_examples=400, deadline=None)
 def test_any_mixture_of_template_words_renders_or_raises_a_template_error(template: str, data: Any) -> None:
     _render_or_fail(template, json.dumps(data))
+
+
+@given(changed())
+@settings(max_examples=1000, deadline=None)
+def test_any_change_of_a_template_of_the_corpus_renders_or_raises_a_template_error(case: tuple[str, str]) -> None:
+    template, data = case
+    output = _render_or_fail(template, data)
+    if output is not None:
+        assert _render_or_fail("x" + template, data) == b"x" + output or '"template"' in template
+
+
+@given(bodies, values)
+@settings(max_examples=500, deadline=None)
+def test_well_formed_templates_are_parsed_and_render_or_fail_when_executed(template: str, data: Any) -> None:
+    try:
+        render_bytes(template, json.dumps(data), max_output=1 << 20, max_steps=20_000)
+    except TemplateError as error:
+        allowed = error.phase == "exec" or "multiple definition" in error.message or "non executable" in error.message
+        assert allowed, error.message
 
 
 @given(st.text(), st.text())
