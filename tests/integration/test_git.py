@@ -433,6 +433,7 @@ def reader(tmp_path: Path, repository: Repository) -> TreeReader:
         "nul": (LINK, b"file\0x"),
         "withlink/a": b"a",
         "withlink/bad": (LINK, b"/etc/passwd"),
+        "withmodule/a": b"a",
         "withmodule/m": (SUBMODULE, pygit2.Oid(hex="1" * 40)),
     })  # fmt: skip
     return TreeReader(str(repository.folder), commit)
@@ -474,7 +475,12 @@ def test_what_lies_outside_the_tree_is_refused_like_what_is_not_there(reader: Tr
     assert refusal(lambda: list(reader.files(path))).reason is Reason.PATH_REFUSED
 
 
-@pytest.mark.parametrize("path", ["withlink", "withmodule", "circle", "", "."])
+def test_a_submodule_in_a_folder_is_empty_as_in_a_plain_clone(reader: TreeReader) -> None:
+    assert [item.path for item in reader.files("withmodule")] == ["a"]
+    assert refusal(lambda: list(reader.files("withmodule/m"))).reason is Reason.PATH_REFUSED
+
+
+@pytest.mark.parametrize("path", ["withlink", "circle", "", "."])
 def test_a_folder_that_holds_a_way_out_is_refused_as_a_whole(reader: TreeReader, path: str) -> None:
     assert refusal(lambda: list(reader.files(path))).reason is Reason.PATH_REFUSED
 

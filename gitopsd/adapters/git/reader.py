@@ -97,8 +97,9 @@ class TreeReader:
     def files(self, path: str) -> Iterator[TreeFile]:
         """The files below a folder, with paths relative to it, or the one file under its own name.
 
-        Links to files and folders inside the tree are followed; a folder that holds a submodule, or a link that
-        leaves the tree, names nothing or goes in circles, is refused as a whole.
+        Links to files and folders inside the tree are followed; a folder that holds a link which leaves the tree, names
+        nothing or goes in circles is refused as a whole. A submodule has no files, as in a clone that does not ask
+        for those of other repositories.
         """
         from gitopsd.model.package import TreeFile
 
@@ -139,6 +140,8 @@ class TreeReader:
                 raise _exceeded(path, "holds too many folders")
             inner: list[tuple[str, _Entry, tuple[pygit2.Oid, ...]]] = []
             for name, found in self._listed(folder, f"{path}/{prefix}").items():
+                if found[0] == _SUBMODULE:
+                    continue
                 shown = f"{path}/{prefix}{name}"
                 try:
                     entry = self._follow(_Entry(*found, (*folder.way, name)), [_MOST_LINKS])
