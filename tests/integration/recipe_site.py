@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,15 +93,16 @@ class Site:
             journal=Silence(),
         )
 
-    def follow(self, main: str) -> Run:
-        self.repository.commit({"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()})
+    def follow(self, main: str, files: Mapping[str, bytes] | None = None) -> Run:
+        package = {"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()}
+        self.repository.commit(package | dict(files or {}))
         source = Source(name="envs", url=self.repository.url)
         environment = Environment(name="dev", source=source, package=".", enclave="dev")
         return pipeline.follow(environment, self.world.git.head(source), self.world)
 
-    def printed(self, main: str) -> list[str]:
+    def printed(self, main: str, files: Mapping[str, bytes] | None = None) -> list[str]:
         """What a package prints when it is applied whole."""
-        run = self.follow(main)
+        run = self.follow(main, files)
         assert run.verdict is Verdict.SUCCEEDED, run.problems
         assert run.applied is not None
         return [outcome.text for outcome in run.applied.outcomes if outcome.id.startswith("print@")]

@@ -154,6 +154,30 @@ def test_the_time_of_a_task_is_limited_unless_it_is_none(site: Site) -> None:
         assert reason is Reason.TIMED_OUT
 
 
+def test_files_of_packages_services_and_tasks_lie_where_the_reference_puts_them(site: Site) -> None:
+    main = keep(
+        'show = "cd /m && find . -type f | sort | xargs grep -H ."',
+        'plan.upload_files("./data", name="folder")',
+        'plan.upload_files("./data/one.txt", name="file")',
+        'made = plan.exec("keep", ExecRecipe(["sh", "-c", "mkdir -p /tmp/x/y; echo 3 > /tmp/x/y/three; echo made"]))',
+        'plan.store_service_files("keep", "/tmp/x", name="stored", depends_on=made["output"])',
+        'left = plan.run_sh(name="left", run="mkdir /o; echo 4 > /o/four", store=["/o", StoreSpec(src="/o/four")])',
+        'for name in ["folder", "file", plan.get_files_artifact("stored")] + left.files_artifacts:',
+        '    plan.print(plan.run_sh(name="show-" + name, run=show, files={"/m": name}).output)',
+    )
+    files = {"data/one.txt": b"1\n", "data/deep/two.txt": b"2\n"}
+    assert site.printed(main, files) == [
+        "./deep/two.txt:2\n./one.txt:1\n", "./one.txt:1\n", "./y/three:3\n", "./four:4\n", "./four:4\n",
+    ]  # fmt: skip
+
+
+def test_a_path_that_a_service_does_not_have_cannot_be_stored(site: Site) -> None:
+    for path in ("/nothing/here", "/nothing/*"):
+        reason, message = failure(site.follow(keep(f'plan.store_service_files("keep", "{path}", name="x")')))
+        assert reason is Reason.ARTIFACT_MISSING
+        assert "nothing" in message
+
+
 def test_every_text_of_an_instruction_may_hold_a_value_of_an_earlier_one(site: Site) -> None:
     main = (
         WEB
