@@ -33,10 +33,13 @@ class Nobody:
 keep = Callbacks(Nobody())
 star = starlark_go.Starlark(globals=keep.functions)
 star.exec(captured())
-star.exec(prelude(text_methods=()).replace("ƶ_loaded[", "{}[").replace("ƶ_literal.", "{}."))
+star.exec("ƶ_loaded = {}\\nƶ_literal = {}\\nƶ_modules = {}")
+star.exec(prelude(plan_methods=(), text_methods=()))
 for line in sys.stdin:
     both = []
-    for text in (json.loads(line), lower(json.loads(line), path="x.star", plan_methods=frozenset()).text):
+    source = json.loads(line)
+    lowered = [lower(source, path="x.star", plan_methods=frozenset(), careful=careful) for careful in (False, True)]
+    for text in (source, *[item.text for item in lowered]):
         try:
             both.append(star.eval(text.strip()))
         except starlark_go.StarlarkError as error:
@@ -75,10 +78,10 @@ def test_the_tokens_and_gaps_of_any_text_join_to_the_text(text):
     assert "".join(gap + token for gap, token in zip(gaps, tokens, strict=True)) == text
 
 
-@given(st.sampled_from(SOURCES))
-def test_lowering_keeps_every_line_where_it_is(source):
+@given(st.sampled_from(SOURCES), st.booleans())
+def test_lowering_keeps_every_line_where_it_is(source, careful):
     try:
-        lowered = lower(source, path="x.star", plan_methods=PLAN).text
+        lowered = lower(source, path="x.star", plan_methods=PLAN, careful=careful).text
     except Unlowerable:
         return
     assert len(lowered.splitlines()) == len(source.splitlines())
@@ -86,10 +89,10 @@ def test_lowering_keeps_every_line_where_it_is(source):
         assert len(before) - len(before.lstrip()) == len(after) - len(after.lstrip())
 
 
-@given(st.sampled_from(SOURCES))
-def test_every_helper_belongs_to_a_line_of_the_author(source):
+@given(st.sampled_from(SOURCES), st.booleans())
+def test_every_helper_belongs_to_a_line_of_the_author(source, careful):
     try:
-        places = origins(source, path="x.star", plan_methods=PLAN)
+        places = origins(source, path="x.star", plan_methods=PLAN, careful=careful)
     except Unlowerable:
         return
     assert all(1 <= line <= len(source.splitlines()) for line in places.values())
@@ -118,8 +121,9 @@ def test_a_lowered_expression_has_the_value_or_the_error_of_the_original(texts):
     )
     pairs = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(pairs) == len(texts), done.stderr
-    for text, (original, lowered) in zip(texts, pairs, strict=True):
+    for text, (original, lowered, careful) in zip(texts, pairs, strict=True):
         assert lowered == original, text
+        assert careful == original, text
 
 
 COMPILER = """
@@ -133,8 +137,8 @@ class Nobody:
 keep = Callbacks(Nobody())
 star = starlark_go.Starlark(globals=keep.functions)
 star.exec(captured())
-star.exec("ƶ_loaded = {}\\nƶ_literal = {}")
-star.exec(prelude(text_methods=()))
+star.exec("ƶ_loaded = {}\\nƶ_literal = {}\\nƶ_modules = {}")
+star.exec(prelude(plan_methods=(), text_methods=()))
 def legal(text):
     try:
         star.exec(text + "\\nƶstop\\n")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gitopsd.adapters.starlark import json_decoder, jsons, times
 from gitopsd.adapters.starlark.crossing import arguments, incoming, parse, type_of
-from gitopsd.adapters.starlark.errors import nearest
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
+from gitopsd.adapters.starlark.spelling import nearest
 from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
 
 if TYPE_CHECKING:
@@ -36,13 +36,17 @@ class Callbacks:
         self.modules: Modules | None = None
         self.given: StarlarkValue = None
         self.result: StarlarkValue = None
+        self.odd = False
+        self.operands: list[tuple[str, str]] = []
+        self._arguments: dict[str, list[tuple[str, str]]] = {}
         self.no_entry: StarlarkProblem | None = None
         table: dict[str, Callable[..., Any]] = {
             "": lambda: None, "_call": self._call, "_construct": self._construct, "_render": render,
             "_json": self._json, "_time": self._time, "_time_read": self._time_read,
             "_time_method": self._time_method, "_time_operate": self._time_operate, "_time_names": times.names,
             "_import": self._import, "_read": self._read, "_nearest": nearest, "_given": self._given,
-            "_result": self._finish, "_no_entry": self._no_entry,
+            "_result": self._finish, "_no_entry": self._no_entry, "_note": self._note,
+            "_note_argument": self._note_argument,
         }  # fmt: skip
         self.functions = {f"{MARK}{name}": self._guarded(f"{MARK}{name}", function) for name, function in table.items()}
 
@@ -77,26 +81,31 @@ class Callbacks:
         return incoming(StructValue(type_name=type_name, fields=fields, serial=self._serial))
 
     def _json(self, name: str, text: str) -> tuple[int, Any]:
-        return incoming(_spoken(_JSON[name], *parse(text)))
+        try:
+            return incoming(_spoken(_JSON[name], *parse(text)))
+        except jsons.UnknownMembersError as unknown:
+            return 2, unknown.path
 
     def _time(self, name: str, text: str) -> times.Result:
         args, kwargs = parse(text)
         function = times.FUNCTIONS[name]
-        found: times.Result = function(args, kwargs) if name == "now" else _spoken(function, args, kwargs)
-        return found
+        return self._timed(function(args, kwargs) if name == "now" else _spoken(function, args, kwargs))
 
-    def _time_read(self, _: str, text: str, name: str) -> times.Result:
+    def _time_read(self, text: str, name: str) -> times.Result:
         found: times.Result = _spoken(times.attribute, parse(text), name)
         return found
 
     def _time_method(self, name: str, text: str) -> times.Result:
         value, args, kwargs = parse(text)
-        given = next(iter([*args, *kwargs.values()]), "")
-        found: times.Result = _spoken(times.method, value, name, str(given))
-        return found
+        return self._timed(_spoken(times.method, value, name, args, kwargs))
 
     def _time_operate(self, operator: str, text: str) -> StarlarkValue:
-        return _spoken(times.operate, operator, *parse(text))
+        found = _spoken(times.operate, operator, *parse(text))
+        return self._timed(found) if isinstance(found, tuple) else found
+
+    def _timed(self, result: times.Result) -> times.Result:
+        self.odd = self.odd or times.is_odd(result)
+        return result
 
     def _import(self, file: str, text: str) -> str:
         locator = _only_text(text, "import_module", "module_file")
@@ -110,6 +119,16 @@ class Callbacks:
             raise HostError("read_file: not available yet")
         content = self.modules.source(locator, file).content
         return incoming(content.decode("utf-8", "surrogateescape"))
+
+    def _note(self, kinds: list[tuple[str, str]]) -> None:
+        """Keep the types, the interpreter's and the author's, of what may be refused next."""
+        self.operands = kinds
+
+    def _note_argument(self, call: str, place: int, kinds: list[tuple[str, str]]) -> None:
+        if place == 0:
+            self._arguments[call] = []
+        self.operands = self._arguments.setdefault(call, [])
+        self.operands.extend(kinds)
 
     def _given(self) -> tuple[int, Any]:
         return incoming(self.given)

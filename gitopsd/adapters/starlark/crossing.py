@@ -78,11 +78,11 @@ def _container(opener: str, items: list[StarlarkValue]) -> StarlarkValue:
 def _special(items: list[StarlarkValue]) -> StarlarkValue:
     type_name, slot = items[1], items[2]
     if type_name == "module":
-        return OpaqueValue(type_name="module", text=f'<module "{slot.payload[0]}">')
+        return OpaqueValue(type_name="module", text=f'<module "{slot.payload[0]}">', payload=slot.payload)
     if type_name.startswith("time."):
         return OpaqueValue(type_name=type_name, text="", payload=tuple(items[3:]))
     fields = dict(zip(items[3::2], items[4::2], strict=True))
-    return StructValue(type_name=type_name, fields=fields, serial=len(slot) if slot is not None else 0)
+    return StructValue(type_name=type_name, fields=fields, serial=int(slot.payload[0]) if slot is not None else 0)
 
 
 def _atom(token: str) -> StarlarkValue:
@@ -91,7 +91,9 @@ def _atom(token: str) -> StarlarkValue:
         if token[-1] == '"':
             return unquote(token)
         quoted, _, method = token.rpartition(".")
-        return OpaqueValue(type_name="string." + method[:-2], text=token, payload=(unquote(quoted),))
+        return OpaqueValue(
+            type_name="string." + method[:-2].replace("_ord", ""), text=token, payload=(unquote(quoted),)
+        )
     if first.isdigit() or (first == "-" and token[1].isdigit()):
         return int(token) if token.lstrip("-").isdigit() else float(token)
     if token in _WORDS:
@@ -103,6 +105,9 @@ def _opaque(token: str) -> StarlarkValue:
     if is_marker(token):
         return _MARKER
     if token[:2] == 'b"':
+        if token[-1] == ")":
+            quoted, _, _ = token[1:].rpartition(".")
+            return OpaqueValue(type_name="bytes.elems", text=token, payload=(unquote(quoted),))
         return unquote(token[1:]).encode("utf-8", "surrogateescape")
     if token.startswith("range("):
         return range(*(int(part) for part in token[6:-1].split(",")))

@@ -6,6 +6,8 @@ each of these ends the process.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,11 @@ from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkPr
 
 __all__ = ["StarlarkEngine"]
 
-_CALL_OF_TUPLE = "invalid call of non-function (tuple)"
+_UNSURE = re.compile(
+    r"\btuple\b|\bfunction\b(?! \w+ (?:accepts|got an|missing|called))"
+    r"|to unpack \(got|for element 0$|has length \d+, want 2$"
+)
+"""Words of the interpreter for values that may be something else to the author."""
 
 
 class StarlarkEngine:
@@ -35,20 +41,33 @@ class StarlarkEngine:
 
         Raises StarlarkProblem for every fault of the package, MissingSource when a repository must be fetched first.
         """
+        first = None
         try:
-            return self._evaluate(entry, arguments, careful=False)
+            result = self._evaluate(entry, arguments, careful=False)
+            if not self._callbacks.odd:
+                return result
         except StarlarkProblem as problem:
-            if problem.message != _CALL_OF_TUPLE:
+            if not self._callbacks.odd and not _UNSURE.search(problem.message):
                 raise
+            first = problem
         self._host.reset()
-        return self._evaluate(entry, arguments, careful=True)
+        try:
+            return self._evaluate(entry, arguments, careful=True)
+        except StarlarkProblem as problem:
+            if first is not None and not self._callbacks.odd and problem.stack != first.stack:
+                raise first from None
+            raise
 
     def _evaluate(
         self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None, *, careful: bool
     ) -> StarlarkValue:
-        """Evaluate once, from the beginning. `careful` finds out what kind of value was called like a function."""
+        """Evaluate once, from the beginning.
+
+        `careful` takes the long way at every call, condition and equality: it knows the types that a message of the
+        interpreter must name, and the truth of a duration of nothing.
+        """
         self._callbacks = Callbacks(self._host)
-        star = self._start(entry.file.path)
+        star = self._start(entry.file.path, careful=careful)
         methods = frozenset(self._host.plan_methods)
         modules = Modules(
             star,
@@ -76,16 +95,18 @@ class StarlarkEngine:
                 continue
             return self._callbacks.result
 
-    def _start(self, main: str) -> Any:
+    def _start(self, main: str, *, careful: bool) -> Any:
         """Run the prelude in a new engine."""
         host = self._host
+        sys.set_int_max_str_digits(0)
         star = starlark_go.Starlark(globals=self._callbacks.functions)
         star.exec(captured(), filename=FILE)
         star.exec(
-            f"{MARK}_literal = {{}}\n{MARK}_loaded = {{}}\n",
+            f"{MARK}_literal = {{}}\n{MARK}_loaded = {{}}\n{MARK}_modules = {{}}\n",
             filename=FILE,
         )
-        star.exec(prelude(text_methods=host.text_methods), filename=FILE)
+        text = prelude(plan_methods=host.plan_methods, text_methods=host.text_methods, careful=careful)
+        star.exec(text, filename=FILE)
         star.exec(
             published(plan_methods=host.plan_methods, type_names=host.type_names, constants=host.constants, main=main),
             filename=FILE,

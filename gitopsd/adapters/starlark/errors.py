@@ -13,18 +13,23 @@ from gitopsd.adapters.starlark.lowered import MARK, Unlowerable
 from gitopsd.adapters.starlark.lowering import origins
 from gitopsd.adapters.starlark.prelude import FILE
 from gitopsd.adapters.starlark.printing import render
+from gitopsd.adapters.starlark.spelling import nearest
 from gitopsd.evaluate.engine import ProblemKind, SourcePosition, StackFrame, StarlarkProblem
 
-__all__ = ["Translator", "nearest"]
+__all__ = ["Translator"]
 
 _FRAME = re.compile(r"^  (?:(?P<file>.*):(?P<line>\d+):(?P<column>\d+)|<builtin>): in (?P<function>.*)$")
 _MISSING = re.compile(r"getattr: (?P<type>\S+) has no \.(?P<name>.*) field or method\Z", re.DOTALL)
 _SPECIAL = f"(<built-in function {MARK}>"
 _EXAMPLES = {"string": '""', "list": "[]", "dict": "{}", "bytes": 'b""'}
 _UNHASHABLE = {
-    "unhashable: string.elems": "unhashable: module",
-    "unhashable: range": "unhashable: an object of a Kurtosis type",
+    "unhashable: bytes.elems": "unhashable: module",
+    "unhashable: string.codepoints": "unhashable: an object of a Kurtosis type",
 }
+_TYPE = re.compile(r"\b(?:tuple|function)\b(?!:)")
+_UNPACKED = re.compile(r"(?:too many|not enough) values to unpack \(got|got \w+ in sequence assignment")
+_NOTING = frozenset(["_percent", "slice"])
+_FUNCTION = re.compile(f"<function {MARK}[^>]*>")
 
 
 class Translator:
@@ -36,10 +41,12 @@ class Translator:
         *,
         lowered: LoweredSources,
         attributes: Callable[[str], list[str]],
+        operands: Callable[[], list[tuple[str, str]]],
     ) -> None:
         self._sources = sources
         self._lowered = lowered
         self._attributes = attributes
+        self._operands = operands
         self._origins: dict[str, dict[tuple[int, int], int]] = {}
 
     def problem(
@@ -73,22 +80,28 @@ class Translator:
             if frame["file"] is not None and frame["file"] != FILE
         )
         last = stack[-1] if stack else StackFrame(file=path, line=0, function="")
-        text = self._words(str(error.args[0]), frames) if message is None else message
+        is_native = "\nError in " in error.backtrace
+        text = self._words(str(error.args[0]), frames, is_native=is_native) if message is None else message
         position = SourcePosition(file=last.file, line=last.line)
         return StarlarkProblem(text, kind=kind, position=position, stack=stack)
 
-    def _words(self, message: str, frames: list[re.Match[str]]) -> str:
+    def _words(self, message: str, frames: list[re.Match[str]], *, is_native: bool) -> str:
         """Undo what a helper added to the engine's words."""
         inner = next((frame for frame in reversed(frames) if frame["file"] is not None), None)
-        if inner is not None and inner["file"] == FILE:
-            if inner["function"] != f"{MARK}fail":
-                message = message.removeprefix("fail: ")
-            if inner["function"] == f"{MARK}attr" and (missing := _MISSING.match(message)):
-                names = self._attributes(_EXAMPLES.get(missing["type"], "None"))
-                message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
-        message = _UNHASHABLE.get(message, message)
+        helper = inner["function"].removeprefix(MARK) if inner is not None and inner["file"] == FILE else ""
+        refused = helper != "fail" and bool(helper) and message.startswith("fail: ")
+        if refused:
+            message = message.removeprefix("fail: ")
+        if helper == "attr" and (missing := _MISSING.match(message)):
+            names = self._attributes(_EXAMPLES.get(missing["type"], "None"))
+            message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
+        elif self._lowered.careful and not refused and (helper in _NOTING or is_native or _UNPACKED.search(message)):
+            message = _renamed(message, self._operands())
+        for own, others in _UNHASHABLE.items():
+            message = message.replace(own, others) if message.endswith(own) else message
         if _SPECIAL in message:
             message = _rendered(message)
+        message = _FUNCTION.sub(lambda match: render(match[0]), message)
         return message.replace(f"function {MARK}_", "function ").replace(f"function {MARK}", "function ")
 
     def _line(self, path: str, line: int, column: int) -> int:
@@ -116,26 +129,21 @@ def _rendered(message: str) -> str:
     return message
 
 
-def nearest(name: str, candidates: list[str]) -> str:
-    """Give ` (did you mean .x?)` as go.starlark.net/internal/spell does, or nothing."""
-    wanted, best = _folded(name), ""
-    limit = (len(wanted.encode()) + 1) // 2
-    for candidate in sorted(candidates):
-        distance = _distance(wanted, _folded(candidate))
-        if distance < limit:
-            best, limit = candidate, distance
-    return f" (did you mean .{best}?)" if best else ""
+def _renamed(message: str, operands: list[tuple[str, str]]) -> str:
+    """Name the author's types where the engine named its own, in the order of the operands."""
+    if message.startswith("fail: "):
+        return message
+    strange = next((author for own, author in operands if own == "tuple" != author), None)
+    if strange and _UNPACKED.match(message):
+        return f"got {strange} in sequence assignment"
+    place = re.search(r"for parameter (\d+):", message)
+    left = operands[int(place[1]) - 1 :] if place else list(operands)
 
+    def name(match: re.Match[str]) -> str:
+        for index, (own, author) in enumerate(left):
+            if own == match[0]:
+                del left[index]
+                return author
+        return match[0]
 
-def _folded(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _distance(left: str, right: str) -> int:
-    """Levenshtein's."""
-    row = list(range(len(right) + 1))
-    for i, char in enumerate(left, 1):
-        previous, row[0] = row[0], i
-        for j, other in enumerate(right, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (char != other))
-    return row[-1]
+    return _TYPE.sub(name, message)

@@ -9,10 +9,10 @@ engine itself then says what is wrong with the original.
 from __future__ import annotations
 
 from gitopsd.adapters.starlark import frames
-from gitopsd.adapters.starlark.edits import Edits
+from gitopsd.adapters.starlark.arguments import Arguments
 from gitopsd.adapters.starlark.frames import Frame, Pending, Target, Wrap
 from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
-from gitopsd.adapters.starlark.scanner import KEYWORDS, NEWLINES, RESERVED, is_name, is_number, scan
+from gitopsd.adapters.starlark.scanner import KEYWORDS, RESERVED, is_name, is_number
 
 __all__ = ["AUGMENTED", "BINARY", "Expressions"]
 
@@ -26,33 +26,13 @@ BINARY: dict[str, tuple[int, str]] = {
 _PREFIX = {"+": "pos", "-": "neg", "~": "inv"}
 AUGMENTED = {f"{op}=": name for op, (level, name) in BINARY.items() if level > _COMPARISON}
 _CHECKED_METHODS = frozenset(["extend", "format", "join", "update"])
-_CHECKED_CALLS = frozenset(["max", "min", "sorted"])
+_CAREFUL_METHODS = _CHECKED_METHODS | {"endswith", "startswith"}
 LOCAL_BUILTINS = {"import_module": "importer", "read_file": "reader"}
 _CLOSERS = {")": (frames.GROUP, frames.CALL, frames.DEF), "]": (frames.INDEX, frames.LIST), "}": (frames.DICT,)}
 
 
-class Expressions:
-    """The state of one pass, and what it does inside of expressions. `statements.py` has the rest."""
-
-    def __init__(self, source: str, path: str, plan_methods: frozenset[str]) -> None:
-        gaps, self.tokens = scan(source)
-        self.edits = Edits(gaps, self.tokens)
-        self.path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        self.plan_methods = plan_methods
-        self.careful = False
-        self.stack = [Frame(frames.STATEMENT, 0, 0)]
-        self.frame = self.stack[0]
-        self.index = 0
-        self.previous = -1
-        self.top_level = True
-        self.fresh = True
-        self.names: set[str] = set()
-        self.exports: dict[str, None] = {}
-        self.imports: dict[str, None] = {}
-        self.bound: set[str] = set()
-        self.signatures: dict[str, list[str]] = {}
-        self.local_uses: dict[int, str] = {}
-        self.checked_calls: list[tuple[str, Wrap, int]] = []
+class Expressions(Arguments):
+    """What one pass does inside of expressions. `lowering.py` has the statements."""
 
     def result(self) -> Lowered:
         """Apply the edits that depend on what the whole file binds, and render."""
@@ -98,13 +78,6 @@ class Expressions:
         if token in LOCAL_BUILTINS:
             self.local_uses[at] = token
 
-    def following(self, at: int) -> int:
-        """The next token that counts; at the end of the file the empty one."""
-        at = min(at + 1, len(self.tokens) - 1)
-        while len(self.stack) > 1 and self.tokens[at] in NEWLINES:
-            at += 1
-        return at
-
     def dot(self, at: int) -> None:
         """Read an attribute."""
         frame, named = self.frame, self.following(at)
@@ -117,7 +90,10 @@ class Expressions:
             edits.open(start, f"{MARK}pattr(", at)
             edits.out[named] = f'"{name}",{self.path},{edits.line_of(at)})'
         else:
-            called = name in _CHECKED_METHODS and self.tokens[self.following(named)] == "("
+            called = (
+                name in (_CAREFUL_METHODS if self.careful else _CHECKED_METHODS)
+                and self.tokens[self.following(named)] == "("
+            )
             edits.open(start, f"{MARK}method(" if called else f"{MARK}attr(", at)
             edits.out[named] = f'"{name}")'
         frame.seen = [Target("attribute", start, at, named)]
@@ -138,11 +114,12 @@ class Expressions:
             self.push(frames.GROUP, at, at)
             return
         self.push(frames.CALL, at, start)
+        self.frame.argument = self.following(at)
         if self.careful:
             self.edits.open(start, f"{MARK}callee(", at)
             self.edits.close(self.previous, ")")
         callee = self.tokens[start]
-        if start == self.previous and (callee in _CHECKED_CALLS or callee == "import_module"):
+        if start == self.previous and (callee in ("max", "min", "sorted", "import_module")):
             self.frame.first = callee
             self.note_import(callee, at)
 
@@ -172,6 +149,8 @@ class Expressions:
             raise Unlowerable("bracket")
         self.flush()
         self.finish_argument()
+        if frame.compared:
+            self.check_compared()
         if frame.kind == frames.INDEX:
             self.finish_index(frame, at)
         self.stack.pop()
@@ -200,30 +179,6 @@ class Expressions:
             out[at] = ("None" if empty else "") + (",None)" if frame.parts == 1 else ")")
         out[frame.opener] = ",(" if frame.comma else ","
 
-    def finish_argument(self) -> None:
-        """Put the checks around a complete argument, iterable or right side."""
-        frame = self.frame
-        if frame.wrap is not None:
-            if frame.current < 0:
-                raise Unlowerable("nothing to check")
-            self.edits.open(frame.wrap.start, frame.wrap.prefix, frame.wrap.origin)
-            self.edits.close(self.previous, frame.wrap.suffix)
-            frame.wrap = None
-        elif frame.first in _CHECKED_CALLS and not frame.keyword and frame.current >= 0:
-            start = self.following(frame.opener)
-            helper = self.first_check()
-            wrap = Wrap(start, f'{MARK}{helper}("{frame.first}",', ")", frame.opener)
-            self.checked_calls.append((frame.first, wrap, self.previous))
-        frame.first = ""
-
-    def first_check(self) -> str:
-        """Choose the check of a first argument: the only one is sorted by itself; of several each is an element."""
-        if self.tokens[self.index] == ")":
-            return "order"
-        second = self.following(self.index)
-        alone = self.tokens[second] in (")", "*", "**") or self.tokens[self.following(second)] == "="
-        return "first" if alone or self.frame.first == "sorted" else "element"
-
     # operators
 
     def reduce(self, level: int) -> None:
@@ -242,8 +197,11 @@ class Expressions:
 
     def flush(self) -> None:
         """Complete every operator that waits."""
-        if self.frame.pending:
+        frame = self.frame
+        if frame.pending:
             self.reduce(0)
+        if frame.test or frame.negated:
+            self.note_truth()
 
     def binary(self, at: int) -> None:
         """An operator; without an operand before it a sign or the star of an argument."""
@@ -252,6 +210,8 @@ class Expressions:
             self.prefix(at)
             return
         level, helper = BINARY[token]
+        if self.careful:
+            helper = helper or {"==": "eq", "!=": "ne"}[token]
         self.reduce(level + (level == _COMPARISON))
         if level == _COMPARISON and frame.pending and frame.pending[-1].precedence == _COMPARISON:
             raise Unlowerable("chained comparison")
@@ -285,8 +245,11 @@ class Expressions:
         """Unpacked arguments are checked; the star of a parameter stays."""
         frame = self.frame
         if frame.kind == frames.CALL and frame.wrap is None:
-            helper = "star" if self.tokens[at] == "*" else "stars"
-            frame.wrap = Wrap(self.following(at), f"{MARK}{helper}(", ")", frame.opener)
+            helper = "star(" if self.tokens[at] == "*" else "stars("
+            suffix = ")"
+            if self.careful and helper == "stars(" and frame.keywords and frame.start == frame.opener - 1:
+                helper, suffix = f"stars_of({self.tokens[frame.start]},", f",{frame.keywords})"
+            frame.wrap = Wrap(self.following(at), f"{MARK}{helper}", suffix, frame.opener)
         elif frame.kind >= frames.DEF and not frame.default:
             frame.signature.append(self.tokens[at])
         else:
@@ -298,7 +261,7 @@ class Expressions:
         if frame.current < 0:
             if frame.pending:
                 raise Unlowerable("not after an operator")
-            frame.composed = True
+            frame.composed = frame.negated = True
             return
         if self.tokens[after] != "in":
             raise Unlowerable("not")
@@ -310,19 +273,3 @@ class Expressions:
         frame.pending.append(Pending(_COMPARISON, frame.current, True))
         frame.current = -1
         self.index = after
-
-    def newline(self, token: str) -> None:
-        """End a statement, unless a bracket is open."""
-        if len(self.stack) == 1:
-            self.end_statement()
-            self.fresh = True
-        elif token == "":
-            raise Unlowerable("unclosed bracket")
-
-    def end_statement(self) -> None:
-        """Complete what waits and forget the statement."""
-        if self.frame.loop >= 0:
-            raise Unlowerable("for without in")
-        self.flush()
-        self.finish_argument()
-        self.frame.renew()

@@ -36,11 +36,16 @@ class Wrap(NamedTuple):
 
 
 class Frame:
-    """One level of nesting. `current` is the first token of the complete operand before the next token, or -1."""
+    """One level of nesting. `current` is the first token of the complete operand before the next token, or -1.
+
+    A careful lowering also knows whether an operand is only tested (`test`: in a condition, `negated`: after `not`)
+    and where the current argument of a call begins, with its place and the names of those before.
+    """
 
     __slots__ = (
-        "comma", "composed", "current", "default", "first", "keyword", "kind", "loop", "multiple", "opener",
-        "parts", "pending", "seen", "signature", "start", "targets", "wrap",
+        "argument", "comma", "compared", "composed", "current", "default", "first", "keyword", "keywords", "kind",
+        "loop", "multiple", "negated", "opener", "parts", "pending", "place", "seen", "signature", "start", "targets",
+        "test", "wrap",
     )  # fmt: skip
 
     def __init__(self, kind: int, opener: int, start: int) -> None:
@@ -61,9 +66,15 @@ class Frame:
         self.wrap: Wrap | None = None
         self.first = ""
         self.signature: list[str] = []
+        self.test = False
+        self.negated = False
+        self.argument = -1
+        self.place = 0
+        self.compared = ""
+        self.keywords: list[str] = []
 
     def renew(self) -> None:
         """Forget the finished statement."""
         self.seen, self.targets, self.current = [], [], -1
-        self.comma = self.multiple = self.keyword = self.composed = False
+        self.comma = self.multiple = self.keyword = self.composed = self.test = self.negated = False
         self.loop, self.wrap = -1, None

@@ -7,6 +7,7 @@ import re
 from typing import NoReturn
 
 from gitopsd.adapters.starlark.crossing import type_of
+from gitopsd.adapters.starlark.unpacking import by_position
 from gitopsd.evaluate.engine import HostError, StarlarkValue
 
 __all__ = ["MAX_DEPTH", "Decoder", "decode"]
@@ -25,13 +26,8 @@ _CONSTANTS: tuple[tuple[bytes, StarlarkValue], ...] = ((b"null", None), (b"true"
 
 def decode(args: tuple[StarlarkValue, ...], kwargs: dict[str, StarlarkValue]) -> StarlarkValue:
     """`json.decode(x)`. Raises HostError in the engine's words."""
-    if kwargs:
-        raise HostError("json.decode: unexpected keyword arguments")
-    if len(args) != 1:
-        raise HostError(f"json.decode: got {len(args)} arguments, want 1")
-    if not isinstance(args[0], str):
-        raise HostError(f"json.decode: for parameter 1: got {type_of(args[0])}, want string")
-    return Decoder(args[0].encode("utf-8", "surrogateescape")).document()
+    (text,) = by_position("json.decode", args, kwargs, ["string"])
+    return Decoder(text.encode("utf-8", "surrogateescape")).document()
 
 
 class Decoder:

@@ -88,8 +88,13 @@ class Lowering(Expressions):
 
     def separator(self, at: int) -> None:
         """`and`, `or`, `else`, `return`: what comes before is complete."""
+        frame, token = self.frame, self.tokens[at]
+        if token in ("and", "or"):
+            frame.negated = True
         self.flush()
-        self.frame.current, self.frame.composed = -1, True
+        if token not in ("and", "or"):
+            frame.test = token == "elif"
+        frame.current, frame.composed = -1, True
 
     def comma(self, at: int) -> None:
         """Separate arguments, elements, parameters or targets."""
@@ -99,7 +104,7 @@ class Lowering(Expressions):
             raise Unlowerable("comma in a slice or after an iterable")
         if frame.kind == frames.CALL:
             self.finish_argument()
-            frame.keyword = False
+            frame.keyword, frame.argument = False, self.following(at)
         frame.targets.extend(frame.seen)
         frame.seen, frame.comma, frame.current, frame.default = [], True, -1, False
 
@@ -113,6 +118,7 @@ class Lowering(Expressions):
             self.frame = self.stack[-1]
             return
         self.flush()
+        frame.test = False
         if frame.kind == frames.INDEX:
             frame.parts += 1
             if frame.comma:
@@ -132,7 +138,7 @@ class Lowering(Expressions):
         self.flush()
         if self.frame.kind in (frames.LIST, frames.DICT):
             self.finish_argument()
-        self.frame.current = -1
+        self.frame.current, self.frame.test = -1, True
 
     # binding
 
@@ -147,7 +153,8 @@ class Lowering(Expressions):
                 frame.wrap = Wrap(self.following(at), f"{MARK}sequence((", "))", at)
         elif frame.kind == frames.CALL and frame.wrap is None and self.is_plain_name():
             self.local_uses.pop(self.previous, None)
-            frame.keyword = True
+            frame.keyword, frame.argument = True, self.following(at)
+            frame.keywords.append(self.tokens[self.previous])
         elif frame.kind >= frames.DEF and not frame.default and frame.signature and frame.current >= 0:
             frame.default = True
             frame.signature[-1:] = [frame.signature[-1] + "="]
@@ -209,7 +216,7 @@ class Lowering(Expressions):
             raise Unlowerable("for")
         if frame.kind != frames.STATEMENT:
             self.finish_argument()
-        frame.loop, frame.current = at, -1
+        frame.loop, frame.current, frame.test = at, -1, False
         frame.targets, frame.seen, frame.comma = [], [], False
 
     def contained(self, at: int) -> None:

@@ -62,7 +62,9 @@ class Modules:
         self.units: dict[str, Lowered] = {}
         self.numbers: dict[str, int] = {}
         self.failed: dict[str, StarlarkProblem] = {}
-        self.translator = Translator(self.sources, lowered=lowered, attributes=self._attribute_names)
+        self.translator = Translator(
+            self.sources, lowered=lowered, attributes=self._attribute_names, operands=lambda: callbacks.operands
+        )
 
     def _attribute_names(self, example: str) -> list[str]:
         return list(self._star.eval(f"{MARK}_dir({example})"))
@@ -136,11 +138,21 @@ class Modules:
         stop = f"{MARK}stop"
         try:
             self._star.exec(f"{text}\n{stop}\n", filename=path)
+        except starlark_go.SyntaxError as error:
+            # What is open at the end of the file runs into the name: without it the engine says where it ends.
+            raise self._plain_problem(path, text) or self.translator.problem(error, path) from None
         except starlark_go.StarlarkError as error:
             problem = self.translator.problem(error, path)
             if stop not in problem.message:
                 raise problem from None
         raise _refused("this file cannot be evaluated: it nests or spells something in an unknown way", path, 0)
+
+    def _plain_problem(self, path: str, text: str) -> StarlarkProblem | None:
+        try:
+            self._star.exec(text, filename=path)
+        except starlark_go.StarlarkError as error:
+            return self.translator.problem(error, path)
+        return None
 
     def _load_ahead(self, path: str, unit: Lowered) -> None:
         for locator in unit.imports:
@@ -230,6 +242,8 @@ class Modules:
         if isinstance(cause, HostError) and not isinstance(cause, MissingSource):
             kind: ProblemKind = "eval" if getattr(cause, "spoken", False) else "host"
             return self.translator.problem(error, path, message=str(cause), kind=kind)
+        if isinstance(cause, RecursionError):
+            return self.translator.problem(error, path, message="a value is nested too deeply")
         return cause
 
 

@@ -21,37 +21,59 @@ _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "fdiv": "//", "or": "|", "xor": "^", "and": "&", "shl": "<<",
     "shr": ">>",
 }  # fmt: skip
+_COMPARISONS = {"lt": "<", "gt": ">", "le": "<=", "ge": ">="}
 _REFUSALS = {
-    "len": "len: value of type %s has no len", "list": "list: for parameter 1: got %s, want iterable",
-    "tuple": "tuple: for parameter 1: got %s, want iterable", "any": "any: for parameter 1: got %s, want iterable",
-    "all": "all: for parameter 1: got %s, want iterable", "dict": "dict: got %s, want iterable",
-    "enumerate": "enumerate: for parameter 1: got %s, want iterable",
-    "reversed": "reversed: for parameter 1: got %s, want iterable", "int": "int: cannot convert %s to int",
-    "float": "float got %s, want number or string", "abs": "got %s, want int or float", "chr": "chr: got %s, want int",
-    "ord": "ord: got %s, want string or bytes", "hash": "hash: got %s, want string or bytes",
-    "bytes": "bytes: got %s, want string, bytes, or iterable of ints",
+    "len": (1, "len: value of type %s has no len"), "list": (1, "list: for parameter 1: got %s, want iterable"),
+    "tuple": (1, "tuple: for parameter 1: got %s, want iterable"),
+    "enumerate": (2, "enumerate: for parameter 1: got %s, want iterable"),
+    "reversed": (1, "reversed: for parameter 1: got %s, want iterable"),
+    "bytes": (1, "bytes: got %s, want string, bytes, or iterable of ints"),
 }  # fmt: skip
-_OWN = "struct type str repr bool dir hasattr getattr fail print zip range".split()  # noqa: SIM905
+"""Builtins that would take a special value for the tuple that it is: at most so many arguments, else the refusal."""
+_OWN = "struct type str repr bool dir hasattr getattr fail print zip any all dict".split()  # noqa: SIM905
 _BINARY = """
 def ƶ{name}(a, b):
-    if ƶ_type(a) == "tuple" and ƶ_special(a) or ƶ_type(b) == "tuple" and ƶ_special(b):
-        return ƶ_operate("{name}", "{sign}", a, b)
+    if ƶ_type(a) in ƶ_odd or ƶ_type(b) in ƶ_odd:
+        if ƶ_strange(a) or ƶ_strange(b):
+            return ƶ_operate("{name}", "{sign}", a, b)
     return a {sign} b
 def ƶi{name}(a, b):
-    if ƶ_type(a) == "tuple" and ƶ_special(a) or ƶ_type(b) == "tuple" and ƶ_special(b):
-        return ƶ_operate("{name}", "{sign}", a, b)
+    if ƶ_type(a) in ƶ_odd or ƶ_type(b) in ƶ_odd:
+        if ƶ_strange(a) or ƶ_strange(b):
+            return ƶ_operate("{name}", "{sign}", a, b)
     a {sign}= b
     return a
 """
+_COMPARISON = """
+def ƶ{name}(a, b):
+    if ƶ_type(a) in ƶ_odd or ƶ_type(b) in ƶ_odd:
+        if ƶ_strange(a) or ƶ_strange(b):
+            ƶ_compare("{sign}", a, b)
+    return a {sign} b
+"""
 _REFUSING = """
 def ƶ{name}(*a, **k):
-    if a and ƶ_type(a[0]) in ("tuple", "function") and ƶ_name(a[0]) != ƶ_type(a[0]):
+    if a and ƶ_type(a[0]) in ƶ_odd and ƶ_strange(a[0]) and ƶ_len(a) <= {most} and not k:
         ƶ_fail("{message}" % ƶ_name(a[0]))
     return ƶ_{name}(*a, **k)
 """
 _TYPE = """
 def ƶ{name}(*a, **k):
     return ƶ_make("{name}", a, k)
+"""
+_PRINTING = """
+def ƶ_make_{name}(n, file, line):
+    def ƶplan_{name}(*a, **k):
+        a = [ƶ_text(x) for x in a]
+        k = {{n: ƶ_text(x) for n, x in k.items()}}
+        return ƶ_one(ƶ_call(n, file, line, ƶ_repr((a, k))))
+    return ƶplan_{name}
+"""
+_CALLING = """
+def ƶ_make_{name}(n, file, line):
+    def ƶplan_{name}(*a, **k):
+        return ƶ_one(ƶ_call(n, file, line, ƶ_repr((a, k))))
+    return ƶplan_{name}
 """
 _FUNCTION = """
 def ƶ{function}(*a, **k):
@@ -64,14 +86,18 @@ def captured() -> str:
     return "\n".join(f"ƶ_{name} = {name}" for name in _ORIGINALS)
 
 
-def prelude(*, text_methods: Iterable[str]) -> str:
-    """Everything that does not depend on what the host offers, but for which methods print."""
-    parts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _FILES]
+def prelude(*, plan_methods: Iterable[str], text_methods: Iterable[str], careful: bool = False) -> str:
+    """What does not depend on the types and constants of the host."""
+    parts = [f"ƶ_careful = {careful}"]
+    parts += [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _FILES]
     parts += [_BINARY.format(name=name, sign=sign) for name, sign in _OPERATORS.items()]
-    parts += [_REFUSING.format(name=name, message=message) for name, message in _REFUSALS.items()]
+    parts += [_COMPARISON.format(name=name, sign=sign) for name, sign in _COMPARISONS.items()]
+    parts += [_REFUSING.format(name=name, most=most, message=text) for name, (most, text) in _REFUSALS.items()]
     table = ", ".join(f'"{name}": ƶi{name}' for name in [*_OPERATORS, "mod"])
+    methods = {name: _PRINTING if name in text_methods else _CALLING for name in plan_methods}
+    parts += [template.format(name=name) for name, template in methods.items()]
+    parts.append("ƶ_plan_methods = {" + ", ".join(f'"{name}": ƶ_make_{name}' for name in methods) + "}\n")
     parts.append(f"ƶ_augmenting = {{{table}}}\ndef ƶ_augment(op, x, y):\n    return ƶ_augmenting[op](x, y)\n")
-    parts.append("ƶ_printing = {" + ", ".join(f'"{name}": True' for name in text_methods) + "}\n")
     return "\n".join(parts)
 
 
@@ -80,7 +106,7 @@ def published(
 ) -> str:
     """Modules, types and `plan`, under their private names. `main` is for uses of a name that its file also binds."""
     parts = [_TYPE.format(name=name) for name in type_names]
-    calls = {f"json_{name}": f'ƶ_one(ƶ_json("{name}", ƶ_repr((a, k))))' for name in ("encode", "decode", "indent")}
+    calls = {f"json_{name}": f'ƶ_one(ƶ_json("{name}", ƶ_repr((a, k))))' for name in ("decode", "indent")}
     calls |= {f"time_{name}": f'ƶ_time_value(ƶ_time("{name}", ƶ_repr((a, k))))' for name in FUNCTIONS}
     parts += [_FUNCTION.format(function=function, call=call) for function, call in calls.items()]
     members = [f'"{name}": ƶjson_{name}' for name in ("decode", "encode", "indent")]
@@ -92,6 +118,7 @@ def published(
     parts.append(f'ƶkurtosis = ƶ_module("kurtosis", {{{", ".join(members)}}})')
     members = [f'"{name}": ƶ_plan_method("{name}", "", 0)' for name in plan_methods]
     parts.append(f'ƶ_plan = ƶ_module("plan", {{{", ".join(members)}}}) + (None,)')
+    parts.append('ƶ_modules = {"json": ƶjson, "time": ƶtime, "kurtosis": ƶkurtosis, "plan": ƶ_plan}')
     parts.append(f"ƶimport_module = ƶimporter({_quote(main)})\nƶread_file = ƶreader({_quote(main)})\n")
     return "\n".join(parts)
 

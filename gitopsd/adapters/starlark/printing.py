@@ -27,6 +27,9 @@ def render(text: str) -> str:
 
 def _function(token: str) -> str:
     name = token[len("<function ƶ") : -1]
+    if name.startswith("time_time_"):
+        return f"<built-in method {name[10:]} of time.time value>"
+    name = name.removeprefix("time_").removeprefix("plan_")
     return f"<built-in function {_RENAMED.get(name, name)}>"
 
 
@@ -42,7 +45,7 @@ def _container(opener: str, items: list[str]) -> str:
 
 def _special(type_name: str, parts: list[str]) -> str:
     if type_name == "module":
-        return f"<module {parts[0].rpartition('.')[0]}>"
+        return f"<module {parts[0][1:].rpartition('.')[0]}>"
     if type_name == "time.duration":
         return duration_text(int(parts[1]))
     if type_name == "time.time":
