@@ -41,7 +41,10 @@ _GO = {"GOGC": "off", "GOMEMLIMIT": "96MiB"}
 _MIB = 1024 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
 _KEPT_DOCUMENTS = 512 * 1024
-_OUT_OF_MEMORY = (b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate")
+_OUT_OF_MEMORY = (
+    b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate", b"pthread_create failed",
+)  # fmt: skip
+"""What a worker complains of at its limit; the last is Go's, when no memory is left for the stack of a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
