@@ -74,6 +74,8 @@ class Edits:
                 if is_string(self.tokens[index]) or is_number(self.tokens[index]):
                     found[line, column] = self._function_of(index)
                 column += len(prefix)
+            if token.startswith(")("):
+                found[line, column + 1] = index
             line, column = _advance(token + self.after.get(index, ""), line, column)
         return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
 

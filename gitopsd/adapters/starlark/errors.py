@@ -26,7 +26,7 @@ _UNHASHABLE = {
     "unhashable: bytes.elems": "unhashable: module",
     "unhashable: string.codepoints": "unhashable: an object of a Kurtosis type",
 }
-_TYPE = re.compile(r"\b(?:tuple|function)\b(?!:)")
+_TYPE = re.compile(r"\b(?:tuple|function)\b(?!:| index)")
 _UNPACKED = re.compile(r"(?:too many|not enough) values to unpack \(got|got \w+ in sequence assignment")
 _NOTING = frozenset(["_percent", "slice"])
 _FUNCTION = re.compile(f"<function {MARK}[^>]*>")

@@ -194,16 +194,16 @@ class Lowering(Expressions):
         if frame.kind != frames.STATEMENT or frame.wrap or not one:
             raise Unlowerable("augmented assignment")
         target, operator = frame.seen[0], AUGMENTED[self.tokens[at]]
-        edits.out[at] = f',"{operator}",('
+        edits.out[at] = f')("{operator}",('
         if target.kind == "name":
             name = self.tokens[target.first]
             self.bind([target])
             edits.out[at] = f"= {MARK}i{operator}({name},("
         elif target.kind == "index":
-            edits.reopen(target.start, f"{MARK}iitem(", at)
+            edits.reopen(target.start, f"{MARK}iitem(", target.first)
             edits.out[target.last] = edits.out[target.last][:-1]
         else:
-            edits.reopen(target.start, f"{MARK}ifield(", at)
+            edits.reopen(target.start, f"{MARK}ifield(", target.first)
             edits.out[target.last] = f'"{self.tokens[target.last]}"'
         frame.wrap = Wrap(self.following(at), "", "))", at)
         frame.seen, frame.current = [], -1
