@@ -45,12 +45,14 @@ class Offline:
     cache: Path = field(default_factory=cache_folder)
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
-        """What the package in the folder asks for. Raises UserError for what is no package, and what fetching a
-        dependency raises."""
-        evaluator, git = self._evaluator(), self._git()
+        """What the package in the folder asks for, as it stands in the repository that the folder is in. Raises
+        UserError for what is no package, and what fetching a dependency raises."""
+        folder = self.folder.resolve()
+        top = next((item for item in (folder, *folder.parents) if (item / ".git").exists()), folder)
+        evaluator, git = self._evaluator(), FolderGit(top, self._mirrors)
         environment = Environment(
-            name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
-            enclave="offline",
+            name=folder.name or "package", source=Source(name="folder", url=git.url),
+            package=str(folder.relative_to(top)), enclave="offline",
         )  # fmt: skip
         with evaluator.prepared():
             arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
@@ -110,7 +112,7 @@ class Offline:
         commit = Commit(url=git.url, ref=environment.source.ref, id="")
         package = resolve(environment, commit, git, evaluator)
         downloads = _Downloads(self.cache / "downloads")
-        hints = Hints(self.cache / "hints", f"{git.url}\n{package.locator}")
+        hints = Hints(self.cache / "hints", f"{git.url}\n{package.locator}\n{package.path}")
         package = with_likely(package, hints.read(), environment, git, downloads)
         request = EvaluationRequest(package=package, arguments=arguments, cluster_type=self.cluster_type)
         evaluation = close(request, environment, git, downloads, evaluator)

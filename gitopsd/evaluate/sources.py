@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from gitopsd.errors import GitopsdError
+from gitopsd.errors import GitopsdError, Reason
 from gitopsd.evaluate.engine import HostError, MissingSource, SourceFile
 from gitopsd.kit.content import content_digest
 from gitopsd.kit.ignore import uploaded
-from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, resolve, shown
+from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, published, resolve, shown
 from gitopsd.model.package import Lock, Missing, Package, TreeFile
+
+T = TypeVar("T")
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _TEXT_FILE = 256 * 1024
@@ -79,14 +82,15 @@ class Sources:
             self._uploaded.add(locator)
             return Upload(locator=locator, source=f"download {locator}", content=self._content_by_url[locator])
         place = self._resolved(locator, calling_file)
-        url, commit = self._commit(place)
         try:
-            files = uploaded(self._trees.files(url, commit, place.path))
+            place, files = self._first(place, self._trees.files)
+            files = uploaded(files)
         except GitopsdError as error:
             raise HostError(f"cannot upload {shown(locator)}: {error.message}") from error
         if not files:
             raise HostError(f"cannot upload {shown(locator)}: there are no files in it")
         content = content_digest((item.path, item.mode, item.content) for item in files)
+        url, commit = self._commit(place)
         source = f"git {url} {commit} {place.path}"
         return Upload(locator=str(place), source=source, content=content, words=_words(files))
 
@@ -126,14 +130,23 @@ class Sources:
     def _file(self, place: Place) -> SourceFile:
         if (known := self._file_by_place.get(place)) is not None:
             return known
-        url, commit = self._commit(place)
         try:
-            content = self._trees.read(url, commit, place.path)
+            found, content = self._first(place, self._trees.read)
         except GitopsdError as error:
             raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
-        self._place_by_path.setdefault(str(place), place)
-        self._file_by_place[place] = SourceFile(path=str(place), content=content)
+        self._place_by_path.setdefault(str(found), found)
+        self._file_by_place[place] = SourceFile(path=str(found), content=content)
         return self._file_by_place[place]
+
+    def _first(self, place: Place, read: Callable[[str, str, str], T]) -> tuple[Place, T]:
+        """A place with what it holds; where it is published, if the repository at hand does not have it."""
+        try:
+            return place, read(*self._commit(place), place.path)
+        except GitopsdError as error:
+            elsewhere = None if self._package.located else published(place, self._package)
+            if error.reason is not Reason.PATH_REFUSED or elsewhere is None:
+                raise
+        return elsewhere, read(*self._commit(elsewhere), elsewhere.path)
 
     def _commit(self, place: Place) -> tuple[str, str]:
         found = self._commits.get((place.root, place.ref))

@@ -60,9 +60,7 @@ def _concluded(request: EvaluationRequest, host: PlanHost, result: StarlarkValue
 
 
 def _misnamed(package: Package) -> tuple[Warned, ...]:
-    """A repository of another host has no locator but the one that its package gives it."""
-    located = package.locator in package.url.replace(":", "/")
-    message = name_mismatch(package.name, package) if located else ""
+    message = name_mismatch(package.name, package) if package.located else ""
     position = Position(file=f"{package.path}/kurtosis.yml".lstrip("/"))
     return (Warned(message=message, position=position),) if message else ()
 

@@ -5,6 +5,9 @@ text: nothing is read and nothing is fetched, so whether a place exists plays no
 
 A place whose ``root`` is the root package's and whose ``ref`` is empty lies at the commit of the root package; any
 other place lies at the commit that is pinned for its ``(root, ref)``.
+
+The root package may be in a folder of a repository of another name, where somebody copied it to. What its name says of
+its own repository then holds for that folder: ``/`` is where that repository's root would be, and its name is it.
 """
 
 from __future__ import annotations
@@ -59,6 +62,9 @@ class RootPackage(Protocol):
     def path(self) -> str: ...
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def replace(self) -> Mapping[str, str]: ...
 
 
@@ -84,15 +90,18 @@ def resolve(text: str, caller: Place, package: RootPackage) -> Place:
             f"{shown(text)} is a web address: only upload_files reads those, expected {HOST}/owner/repo/…"
         )
     if text.startswith("/"):
-        return _beside(_inside(caller, caller.base, text[1:], text), package)
+        return _beside(_inside(caller, _top(caller, package), text[1:], text), package)
     if not is_absolute(text):
         _refuse_foreign_host(text)
         folder = caller.path.rpartition("/")[0]
         return _beside(_inside(caller, folder, text, text), package)
     target = parse_absolute(text)
-    if _in_root_package(caller, package) and not target.ref and _within(f"{target.root}/{target.path}", _name(package)):
+    if target.ref:
+        return target
+    named = f"{target.root}/{target.path}"
+    if _in_root_package(caller, package) and any(_within(named, name) for name in (_name(package), package.name)):
         raise LocatorError(f"{shown(text)} points into the package that it stands in: use a relative path instead")
-    return target if target.ref else _replaced(target, package) or _versioned(target, caller)
+    return _replaced(target, package) or _versioned(target, caller) or _own(target, package) or target
 
 
 def parse_absolute(text: str) -> Place:
@@ -236,7 +245,7 @@ def _name(package: RootPackage) -> str:
 
 
 def _within(place: str, folder: str) -> bool:
-    return place.rstrip("/") == folder or place.startswith(f"{folder}/")
+    return bool(folder) and (place.rstrip("/") == folder or place.startswith(f"{folder}/"))
 
 
 def _in_root_package(caller: Place, package: RootPackage) -> bool:
@@ -245,9 +254,49 @@ def _in_root_package(caller: Place, package: RootPackage) -> bool:
     return not package.path or _within(caller.path, package.path)
 
 
-def _versioned(target: Place, caller: Place) -> Place:
+def _versioned(target: Place, caller: Place) -> Place | None:
     """A dependency that names itself means itself, at the version that it was imported with."""
-    return Place(root=target.root, ref=caller.ref, path=target.path) if target.root == caller.root else target
+    if target.root != caller.root or not caller.ref:
+        return None
+    return Place(root=target.root, ref=caller.ref, path=target.path)
+
+
+def _own(target: Place, package: RootPackage) -> Place | None:
+    """What lies in the root package, or beside it in the repository that its name tells of."""
+    named, (home, base) = f"{target.root}/{target.path}", _home(package)
+    if not home or not _within(named, home):
+        return None
+    return Place(root=package.locator, path=_clean(base, named[len(home) :], named))
+
+
+def published(place: Place, package: RootPackage) -> Place | None:
+    """Where a place beside the root package is published if it is not in the repository at hand, to which the package
+    may have been copied alone; None for a place that is the package's own, or of another repository."""
+    home, base = _home(package)
+    if place.root != package.locator or place.ref or place.base or not package.path:
+        return None
+    if _within(place.path, package.path) or (base and not _within(place.path, base)):
+        return None
+    return Place(root=home, ref="HEAD", path=place.path[len(base) :].strip("/"))
+
+
+def _home(package: RootPackage) -> tuple[str, str]:
+    """What a package's name says of where it is, as the name of a repository (or of a folder of one) and the folder
+    of the package's repository that stands for it: the repository's root, if the package lies as its name says."""
+    root, inner = "/".join(package.name.split("/")[:3]), "/".join(package.name.split("/")[3:])
+    if not inner:
+        return root, package.path if root else ""
+    if package.path == inner or package.path.endswith(f"/{inner}"):
+        return root, package.path[: -len(inner)].rstrip("/")
+    return package.name, package.path
+
+
+def _top(caller: Place, package: RootPackage) -> str:
+    """The folder that ``/`` is for a file: the root of its repository, or what stands for it."""
+    if caller.root != package.locator or caller.ref or caller.base:
+        return caller.base
+    base = _home(package)[1]
+    return base if _within(caller.path, base) else ""
 
 
 def _beside(target: Place, package: RootPackage) -> Place:
@@ -274,5 +323,5 @@ def _replacement(value: str, rest: str, package: RootPackage) -> Place:
     if not value.startswith((".", "/")):
         place = parse_package(value)
         return Place(root=place.root, ref=place.ref, path=_clean(place.path, rest, value))
-    base = _clean("" if value.startswith("/") else package.path, value, value)
+    base = _clean(_home(package)[1] if value.startswith("/") else package.path, value, value)
     return Place(root=package.locator, path=_clean(base, rest, value), base=base)

@@ -88,6 +88,12 @@ class Package:
         """Of everything that an evaluation may read; equal digests give equal plans for equal arguments."""
         return digest(self)
 
+    @property
+    def located(self) -> bool:
+        """Whether the locator is where the package was read from; a repository of another host has none but the one
+        that its package gives it."""
+        return self.locator in self.url.replace(":", "/")
+
     def locked(self, lock: Lock) -> Package:
         """The package with the dependencies of a lock, and no others."""
         return replace(self, pins=lock.pins, downloads=lock.downloads)

@@ -147,9 +147,10 @@ def _manifest(environment: Environment, where: tuple[str, str, str], git: Git, e
 
 def _own_locator(url: str, name: str, path: str) -> str:
     """How locators name the repository that holds a package given as a path: by its address on GitHub, else by what
-    the package says of itself, since other hosts cannot be named in locators."""
+    the package says of itself, since other hosts cannot be named in locators; by its whole name where it does not lie
+    as that says, since the rest of the repository that it tells of is not here."""
     found = _GITHUB.fullmatch(url)
     if found:
         return f"github.com/{found[1]}/{found[2]}"
-    root = name.removesuffix(f"/{path}") if path else name
-    return "/".join(root.split("/")[:3])
+    inner = "/".join(name.split("/")[3:])
+    return name if inner and not f"/{path}".endswith(f"/{inner}") else "/".join(name.split("/")[:3])

@@ -13,6 +13,7 @@ from gitopsd.kit.locators import (
     name_mismatch,
     parse_absolute,
     parse_package,
+    published,
     resolve,
 )
 from gitopsd.model.package import Package
@@ -115,6 +116,49 @@ def test_a_dependency_may_name_the_root_package_and_itself() -> None:
     assert resolve("github.com/dep/tool/x.star", DEPENDENCY, package()) == Place(
         root="github.com/dep/tool", ref="v1", path="x.star"
     )
+
+
+def copied(name: str, path: str, *, locator: str = ROOT, replace: dict[str, str] | None = None) -> Package:
+    """A package that names itself otherwise than its place in the repository at hand."""
+    return Package(
+        locator=locator, url="u", commit="0" * 40, path=path, name=name, replace=Frozen(replace or {})
+    )  # fmt: skip
+
+
+def test_a_package_copied_into_another_repository_finds_its_files_where_its_own_root_would_be() -> None:
+    whole, main = copied("github.com/up/net", "copies/net"), Place(root=ROOT, path="copies/net/src/main.star")
+    assert resolve("/src/lib.star", main, whole).path == "copies/net/src/lib.star"
+    assert resolve("../../shared.star", main, whole).path == "copies/shared.star"
+    assert resolve("github.com/up/net/x.star", DEPENDENCY, whole) == Place(root=ROOT, path="copies/net/x.star")
+    assert resolve(f"{ROOT}/copies/other/x.star", main, whole) == Place(root=ROOT, path="copies/other/x.star")
+    with pytest.raises(LocatorError, match="use a relative path"):
+        resolve("github.com/up/net/x.star", main, whole)
+    part, main = copied("github.com/up/mono/net", "copies/net"), Place(root=ROOT, path="copies/net/main.star")
+    assert resolve("/lib/x.star", main, part).path == "copies/lib/x.star"
+    assert resolve("github.com/up/mono/lib/x.star", main, part) == Place(root=ROOT, path="copies/lib/x.star")
+    assert resolve("github.com/up/other/x.star", main, part) == Place(root="github.com/up/other", path="x.star")
+    rules = copied("github.com/up/net", "copies/net", replace={"github.com/a/b": "/deps/b"})
+    assert resolve("github.com/a/b/x.star", main, rules).path == "copies/net/deps/b/x.star"
+
+
+def test_what_lies_beside_a_package_in_its_own_repository_is_published_there() -> None:
+    package = copied("github.com/up/mono/net", "copies/net")
+    beside = Place(root="github.com/up/mono", ref="HEAD", path="lib/x.star")
+    assert published(Place(root=ROOT, path="copies/lib/x.star"), package) == beside
+    assert published(Place(root=ROOT, path="copies/net/x.star"), package) is None
+    assert published(Place(root=ROOT, path="other/x.star"), package) is None
+    assert published(DEPENDENCY, package) is None
+    assert published(Place(root=ROOT, path="x.star"), copied("github.com/up/net", "")) is None
+
+
+def test_a_package_that_lies_nowhere_as_its_name_says_is_known_by_its_whole_name() -> None:
+    name = "github.com/up/mono/net"
+    package, main = copied(name, "", locator=name), Place(root=name, path="main.star")
+    assert resolve("/x.star", main, package) == Place(root=name, path="x.star")
+    assert resolve("github.com/up/mono/lib/x.star", main, package) == Place(
+        root="github.com/up/mono", path="lib/x.star"
+    )
+    assert resolve(f"{name}/x.star", DEPENDENCY, package) == Place(root=name, path="x.star")
 
 
 def test_replace_takes_the_longest_key_and_keeps_the_rest_of_the_path() -> None:

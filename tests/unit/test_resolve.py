@@ -59,7 +59,8 @@ def test_a_locator_is_pinned_within_the_rules_of_the_environment() -> None:
         ("git@github.com:o/r.git", "github.com/x/y", "", "github.com/o/r"),
         ("https://git.acme.test/o/r.git", "github.com/x/y", "", "github.com/x/y"),
         ("file:///srv/env", "github.com/x/y/p/q", "p/q", "github.com/x/y"),
-        ("file:///srv/env", "github.com/x/y/z", "p/q", "github.com/x/y"),
+        ("file:///srv/env", "github.com/x/y/z", "p/q", "github.com/x/y/z"),
+        ("file:///srv/env", "github.com/x/y/z", "copies/z", "github.com/x/y"),
     ],
 )
 def test_a_repository_is_named_by_github_or_by_what_its_package_says(
