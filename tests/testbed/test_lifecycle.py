@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.testbed import machine, testbed
 from tests.testbed.fixtures import ROOT, SESSION
 from tests.testbed.kubectl import Kubectl, eventually
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import BRIDGE, DATA, FIRST
+from tests.testbed.places import BRIDGE, DATA, FIRST, LOOPBACK, SECOND
 from tests.testbed.processes import alive, started
 from tests.testbed.test_storage import claim
 from tests.testbed.test_workloads import DEPLOYMENT
@@ -32,14 +33,15 @@ spec:
 """
 
 
-def testbed_command(*words: str) -> subprocess.Popen[str]:
+def begin(*words: str) -> subprocess.Popen[str]:
+    """The command, running."""
     command = [sys.executable, "-m", "tests.testbed", *words]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def run(*words: str) -> str:
     """The output of the command; it must succeed."""
-    with testbed_command(*words) as process:
+    with begin(*words) as process:
         output, trouble = process.communicate(timeout=180)
     assert process.returncode == 0, trouble
     return output
@@ -47,7 +49,7 @@ def run(*words: str) -> str:
 
 def refusal(*words: str) -> str:
     """What the command says when it refuses."""
-    with testbed_command(*words) as process:
+    with begin(*words) as process:
         _, trouble = process.communicate(timeout=180)
     assert process.returncode == 1, trouble
     return trouble
@@ -89,7 +91,7 @@ def test_down_leaves_nothing_of_a_busy_cluster(bare_machine: dict[str, set[str]]
 
 
 def test_an_up_that_is_killed_in_the_middle_is_cleaned_by_the_next(bare_machine: dict[str, set[str]]) -> None:
-    with testbed_command("up", "cluster") as process:
+    with begin("up", "cluster") as process:
         [kubelet] = eventually(lambda: processes("kubelet"), seconds=60)
         process.kill()
         process.communicate()
@@ -105,11 +107,8 @@ def test_an_up_that_is_killed_in_the_middle_is_cleaned_by_the_next(bare_machine:
 
 
 def test_an_up_that_fails_says_why_and_leaves_nothing(bare_machine: dict[str, set[str]]) -> None:
-    with subprocess.Popen(["socat", "TCP-LISTEN:16479,bind=127.0.0.1", "STDOUT"]) as squatter:
-        try:
-            told = refusal("up", "second")
-        finally:
-            squatter.kill()
+    with socket.create_server((LOOPBACK, SECOND.etcd_port)):
+        told = refusal("up", "second")
     assert "second-etcd ended with 1 before it was ready" in told
     assert "address already in use" in told
     assert machine.state()["processes"] == set()
@@ -117,7 +116,7 @@ def test_an_up_that_fails_says_why_and_leaves_nothing(bare_machine: dict[str, se
 
 
 def test_two_runs_side_by_side_refuse_each_other(bare_machine: dict[str, set[str]]) -> None:
-    with testbed_command("up", "second") as first:
+    with begin("up", "second") as first:
         eventually(lambda: processes("second-etcd"))
         told = refusal("up", "second")
         assert f"in the hands of process {first.pid}, up" in told
