@@ -52,7 +52,7 @@ class Offline:
         evaluator, git = self._evaluator(), FolderGit(top, self._mirrors)
         environment = Environment(
             name=folder.name or "package", source=Source(name="folder", url=git.url),
-            package=str(folder.relative_to(top)), enclave="offline",
+            package=f"./{folder.relative_to(top)}", enclave="offline",
         )  # fmt: skip
         with evaluator.prepared():
             arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()

@@ -52,6 +52,14 @@ def test_a_folder_is_planned_with_what_is_not_committed(call: Any, tmp_path: Pat
     assert "main.star:2" in text
 
 
+def test_a_folder_that_is_named_like_a_repository_is_read_from_the_disk(call: Any, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for name in ("github.com/owner/repo", "gitlab.com"):
+        folder = package(tmp_path / name, 'def run(plan):\n    plan.print("from the disk")\n')
+        planned = call("plan", str(folder), f"--rewrite=https://github.com/=file://{tmp_path}/none/")
+        assert "from the disk" in planned.stdout, planned.stderr
+
+
 def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_path: Path) -> None:
     folder = package(tmp_path / "p", SERVICE)
     (tmp_path / "args.yaml").write_text("name: web\n")
