@@ -36,8 +36,8 @@ from gitopsd.ports import EvaluationRequest, YamlDocument
 codec.register(ports)
 
 _BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from gitopsd.daemon.evaluator import main; main(sys.argv[1])"
-_GO = {"GOGC": "off", "GOMEMLIMIT": "96MiB"}
-"""Go collects no garbage before there is this much of it: few packages need as much, and their process soon ends."""
+_GO = {"GOGC": "400", "GOMEMLIMIT": "96MiB"}
+"""Go collects garbage seldom, as long as there is not much of it: few packages need as much, and their process ends."""
 _MIB = 1024 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
 _KEPT_DOCUMENTS = 512 * 1024

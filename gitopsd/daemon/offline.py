@@ -45,14 +45,12 @@ class Offline:
     cache: Path = field(default_factory=cache_folder)
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
-        """What the package in the folder asks for, as it stands in the repository that the folder is in. Raises
-        UserError for what is no package, and what fetching a dependency raises."""
-        folder = self.folder.resolve()
-        top = next((item for item in (folder, *folder.parents) if (item / ".git").exists()), folder)
-        evaluator, git = self._evaluator(), FolderGit(top, self._mirrors)
+        """What the package in the folder asks for; nothing beside the folder is read. Raises UserError for what is no
+        package, and what fetching a dependency raises."""
+        evaluator, git = self._evaluator(), self._git()
         environment = Environment(
-            name=folder.name or "package", source=Source(name="folder", url=git.url),
-            package=f"./{folder.relative_to(top)}", enclave="offline",
+            name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
+            enclave="offline",
         )  # fmt: skip
         with evaluator.prepared():
             arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()

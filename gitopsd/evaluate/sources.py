@@ -12,7 +12,16 @@ from gitopsd.errors import GitopsdError, Reason
 from gitopsd.evaluate.engine import HostError, MissingSource, SourceFile
 from gitopsd.kit.content import content_digest
 from gitopsd.kit.ignore import uploaded
-from gitopsd.kit.locators import LocatorError, Place, is_download, parse_absolute, published, resolve, shown
+from gitopsd.kit.locators import (
+    LocatorError,
+    Place,
+    is_absolute,
+    is_download,
+    parse_absolute,
+    published,
+    resolve,
+    shown,
+)
 from gitopsd.model.package import Lock, Missing, Package, TreeFile
 
 T = TypeVar("T")
@@ -71,7 +80,7 @@ class Sources:
 
     def read(self, locator: str, calling_file: str) -> SourceFile:
         """What ``import_module`` or ``read_file`` names. Raises HostError and MissingSource."""
-        return self._file(self._resolved(locator, calling_file))
+        return self._file(self._resolved(locator, calling_file), named=is_absolute(locator))
 
     def upload(self, locator: str, calling_file: str) -> Upload:
         """What ``upload_files`` names: a file, a folder's contents, a repository, or a web address."""
@@ -83,7 +92,7 @@ class Sources:
             return Upload(locator=locator, source=f"download {locator}", content=self._content_by_url[locator])
         place = self._resolved(locator, calling_file)
         try:
-            place, files = self._first(place, self._trees.files)
+            place, files = self._first(place, self._trees.files, named=is_absolute(locator))
             files = uploaded(files)
         except GitopsdError as error:
             raise HostError(f"cannot upload {shown(locator)}: {error.message}") from error
@@ -127,23 +136,23 @@ class Sources:
         except LocatorError as error:
             raise HostError(str(error)) from error
 
-    def _file(self, place: Place) -> SourceFile:
+    def _file(self, place: Place, *, named: bool = False) -> SourceFile:
         if (known := self._file_by_place.get(place)) is not None:
             return known
         try:
-            found, content = self._first(place, self._trees.read)
+            found, content = self._first(place, self._trees.read, named=named)
         except GitopsdError as error:
             raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
         self._place_by_path.setdefault(str(found), found)
         self._file_by_place[place] = SourceFile(path=str(found), content=content)
         return self._file_by_place[place]
 
-    def _first(self, place: Place, read: Callable[[str, str, str], T]) -> tuple[Place, T]:
-        """A place with what it holds; where it is published, if the repository at hand does not have it."""
+    def _first(self, place: Place, read: Callable[[str, str, str], T], *, named: bool) -> tuple[Place, T]:
+        """A place with what it holds; one whose repository was named, and is not the one at hand, may be there."""
         try:
             return place, read(*self._commit(place), place.path)
         except GitopsdError as error:
-            elsewhere = None if self._package.located else published(place, self._package)
+            elsewhere = published(place, self._package) if named and not self._package.located else None
             if error.reason is not Reason.PATH_REFUSED or elsewhere is None:
                 raise
         return elsewhere, read(*self._commit(elsewhere), elsewhere.path)
