@@ -108,10 +108,10 @@ def test_others_go_on_while_bombs_go_off(tmp_path: Path) -> None:
 
 
 def test_a_package_that_throws_much_away_stays_within_its_memory(tmp_path: Path) -> None:
-    body = "text = 'x' * 30000000\nfor i in range(40):\n    thrown = text + str(i)\nreturn len(thrown)"
+    body = "text = 'x' * 15000000\nfor i in range(60):\n    thrown = text + str(i)\nreturn len(thrown)"
     plan = PATIENT.evaluate(request(tmp_path / "mirror.git", {"main.star": run(body)})).plan
     assert plan is not None
-    assert plan.output == 30_000_002
+    assert plan.output == 15_000_002
 
 
 # --- secrets ----------------------------------------------------------------------------------------------
