@@ -14,7 +14,7 @@ NAMES = (
     *("containerd", "runc", "containernetworking-plugins"),
     *("conntrack", "iptables", "ipset", "ebtables", "iproute2", "kmod", "procps", "socat", "util-linux"),
     *("docker-registry", "busybox-static", "buildah"),
-    *("gcc", "libc6-dev", "git", "openssh-client"),
+    *("ca-certificates", "gcc", "libc6-dev", "git", "mount", "openssh-client"),
 )
 POLICY = Path("/usr/sbin/policy-rc.d")  # deb-systemd-invoke(1p) asks it; 101 means "start nothing"
 
