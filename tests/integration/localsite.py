@@ -66,4 +66,5 @@ class LocalSite:
     def printed(run: Run) -> list[str]:
         """What a run's package printed."""
         assert run.applied is not None
-        return [outcome.text for outcome in run.applied.outcomes if outcome.id.startswith("print@") and outcome.text]
+        told = sorted((item.id, item.text) for item in run.applied.outcomes if item.id.startswith("print@") and item.text)
+        return [text for _, text in told]

@@ -105,4 +105,4 @@ class Site:
         run = self.follow(main, files)
         assert run.verdict is Verdict.SUCCEEDED, run.problems
         assert run.applied is not None
-        return [outcome.text for outcome in run.applied.outcomes if outcome.id.startswith("print@")]
+        return [text for _, text in sorted((o.id, o.text) for o in run.applied.outcomes if o.id.startswith("print@"))]
