@@ -66,5 +66,7 @@ class LocalSite:
     def printed(run: Run) -> list[str]:
         """What a run's package printed."""
         assert run.applied is not None
-        told = sorted((item.id, item.text) for item in run.applied.outcomes if item.id.startswith("print@") and item.text)
+        told = sorted(
+            (item.id, item.text) for item in run.applied.outcomes if item.id.startswith("print@") and item.text
+        )
         return [text for _, text in told]

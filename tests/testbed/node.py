@@ -35,13 +35,20 @@ def prepare(ledger: Ledger) -> None:
     ledger.write("iptables")
     for module in KERNEL_MODULES:  # a kernel that has it built in knows no such module
         subprocess.run(["modprobe", "--quiet", module], capture_output=True, check=False)
-    _set_sysctls(ledger)
+    set_sysctls(ledger)
     _make_bridge(ledger)
     _make_cgroups(ledger)
 
 
-def _set_sysctls(ledger: Ledger) -> None:
-    for name in (*SYSCTLS, *SET_BY_SERVERS):
+def set_by_forwarding() -> tuple[str, ...]:
+    """What the kernel sets together with ``ip_forward``, in both directions: so it is put back after that."""
+    each = (f"net/ipv4/conf/{item.name}/forwarding" for item in Path("/proc/sys/net/ipv4/conf").iterdir())
+    return ("net/ipv4/conf/all/accept_redirects", *(name for name in each if "/all/" not in name))
+
+
+def set_sysctls(ledger: Ledger) -> None:
+    """Changes what a node needs; raises ``TestbedError`` for what this kernel lacks."""
+    for name in (*set_by_forwarding(), *SYSCTLS, *SET_BY_SERVERS):
         file = Path("/proc/sys", name)
         if not file.exists():
             if name in SYSCTLS:

@@ -16,6 +16,8 @@ NAMES = (
     *("docker-registry", "busybox-static", "buildah"),
     *("ca-certificates", "gcc", "libc6-dev", "git", "mount", "openssh-client"),
 )
+# Units that their packages enable, by package.
+SERVICES = {"containerd": "containerd.service", "docker-registry": "docker-registry.service"}
 POLICY = Path("/usr/sbin/policy-rc.d")  # deb-systemd-invoke(1p) asks it; 101 means "start nothing"
 
 
@@ -39,6 +41,8 @@ def install(say: Callable[[str], None]) -> None:
     with _no_services():
         _apt("update", "--quiet=2")
         _apt("install", "--quiet=2", "--yes", "--no-install-recommends", *names)
+    for name in SERVICES.keys() & set(names):  # else they would start with the machine, the registry on all addresses
+        subprocess.run(["deb-systemd-helper", "disable", SERVICES[name]], capture_output=True, check=False)
 
 
 @contextmanager

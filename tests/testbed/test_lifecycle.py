@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +160,29 @@ def test_env_prints_variables_for_a_shell(bare_machine: dict[str, set[str]]) -> 
     run("up", "second")
     variable = 'eval "$(cat)"; [ -s "$GITOPSD_TEST_SECOND_KUBECONFIG" ]'
     subprocess.run(["sh", "-euc", variable], input=run("env"), text=True, check=True)
+
+
+FORWARDING = """
+import sys
+from pathlib import Path
+from tests.testbed.ledger import Ledger
+from tests.testbed.node import set_sysctls
+from tests.testbed.undo import undo
+
+settings = Path("/proc/sys/net/ipv4/conf")
+hardened = {settings / "all/accept_redirects": "0", settings / "lo/forwarding": "1"}
+for file, value in hardened.items():
+    file.write_text(value)
+ledger = Ledger(Path(sys.argv[1]))
+set_sysctls(ledger)
+changed = {file: file.read_text().strip() for file in hardened}
+undo(ledger)
+print(Path("/proc/sys/net/ipv4/ip_forward").read_text().strip(), changed == hardened)
+print(hardened == {file: file.read_text().strip() for file in hardened})
+"""
+
+
+def test_what_the_kernel_changes_with_forwarding_is_put_back(bare_machine: dict[str, set[str]], tmp_path: Path) -> None:
+    command = ["unshare", "--net", sys.executable, "-c", FORWARDING, str(tmp_path / "ledger")]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert told == ["0", "False", "True"]

@@ -33,6 +33,8 @@ def why_not() -> str:
         return "needs root"
     try:
         lacking = [*packages.missing(), *building.missing()]
+        if not lacking and not importlib.import_module("tests.testbed.images").folder().is_dir():
+            lacking = ["the images"]
     except TestbedError as error:
         return str(error)
     return f"lacks {', '.join(lacking)}" if lacking else ""
@@ -45,6 +47,8 @@ def up(parts: Iterable[str] = AT_ONCE, *, session: int | None = None) -> None:
     Raises ``TestbedError`` if one is up already, if another process is at it, or if a part does not start.
     """
     _as_root("up")
+    if lacking := why_not():
+        raise TestbedError(f"this machine {lacking}: run `python -m tests.testbed build`")
     with lock("up"):
         ledger = Ledger()
         if ledger.parts() and not _stale(ledger):
