@@ -173,6 +173,9 @@ def read_args_file(file: Path, evaluator: Evaluator) -> Arguments:
             data = evaluator.load_yaml(text, str(file)).data
         except UserError as error:
             raise UserError(Reason.ARGUMENTS_INVALID, error.message, position=error.position, hint=error.hint) from None
+        from gitopsd.fetch import sorted_keys
+
+        data = sorted_keys(data) if isinstance(data, Frozen) else data
     if data is None:
         data = Frozen()
     if not isinstance(data, Frozen):

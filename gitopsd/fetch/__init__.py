@@ -10,7 +10,7 @@ may be taken for removed.
 Nothing is kept between calls, and only the given ports are used: the same commit gives the same result.
 """
 
-from gitopsd.fetch.arguments import read_arguments
+from gitopsd.fetch.arguments import read_arguments, sorted_keys
 from gitopsd.fetch.environments import FILE, Fetched, read_environments
 
-__all__ = ["FILE", "Fetched", "read_arguments", "read_environments"]
+__all__ = ["FILE", "Fetched", "read_arguments", "read_environments", "sorted_keys"]

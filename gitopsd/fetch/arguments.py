@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, path_inside
 from gitopsd.model.environment import ArgumentsFile, Commit, Environment
 from gitopsd.model.package import Arguments
-from gitopsd.model.values import Frozen
+from gitopsd.model.values import Frozen, Json
 from gitopsd.ports import Evaluator, Git, YamlDocument
 
 _LARGEST_FILE = 4 * 1024 * 1024
@@ -20,7 +22,7 @@ def read_arguments(environment: Environment, commit: Commit, git: Git, evaluator
     object, and LIMIT_EXCEEDED for one above 4 MiB.
     """
     if not isinstance(environment.args, ArgumentsFile):
-        return Arguments(values=environment.args, origin=environment.position or _INLINE_ORIGIN)
+        return Arguments(values=sorted_keys(environment.args), origin=environment.position or _INLINE_ORIGIN)
     try:
         path = path_inside(environment.args.path)
     except LocatorError as error:
@@ -39,7 +41,27 @@ def read_arguments(environment: Environment, commit: Commit, git: Git, evaluator
     if document.duplicates:
         names = ", ".join(repr(name) for name in document.duplicates[:10])
         raise _invalid(f"given more than once: {names}", document, path, document.duplicates[0] + "#key")
-    return Arguments(values=data, origin=path)
+    return Arguments(values=data if _is_json(text) else sorted_keys(data), origin=path)
+
+
+def sorted_keys(data: Frozen[Json]) -> Frozen[Json]:
+    """YAML arguments as a package gets them: made JSON of, which sorts the keys of each mapping. Text that is JSON
+    already keeps the order that it was written in."""
+    return Frozen({key: _sorted(data[key]) for key in sorted(data)})
+
+
+def _sorted(value: Json) -> Json:
+    if isinstance(value, Frozen):
+        return sorted_keys(value)
+    return tuple(_sorted(item) for item in value) if isinstance(value, tuple) else value
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read(environment: Environment, commit: Commit, git: Git, path: str) -> bytes:

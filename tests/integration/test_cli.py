@@ -60,6 +60,18 @@ def test_a_folder_that_is_named_like_a_repository_is_read_from_the_disk(call: An
         assert "from the disk" in planned.stdout, planned.stderr
 
 
+def test_keys_of_yaml_arguments_come_sorted_and_those_of_json_as_they_are_written(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", "def run(plan, args):\n    plan.print(args)\n")
+    for name, text, told in (
+        ("args.yaml", "b: 1\na:\n- d: 2\n  c: 3\n", '{"a": [{"c": 3, "d": 2}], "b": 1}'),
+        ("args.json", '{"b": 1, "a": [{"d": 2, "c": 3}]}', '{"b": 1, "a": [{"d": 2, "c": 3}]}'),
+    ):
+        (tmp_path / name).write_text(text)
+        planned = call("plan", str(folder), "--args", str(tmp_path / name), "--output", "json")
+        (printed,) = json.loads(planned.stdout)["instructions"]
+        assert printed["args"]["message"] == told
+
+
 def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_path: Path) -> None:
     folder = package(tmp_path / "p", SERVICE)
     (tmp_path / "args.yaml").write_text("name: web\n")
