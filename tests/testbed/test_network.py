@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.testbed.forge import Forge
 from tests.testbed.kubectl import Kubectl, eventually
+from tests.testbed.places import NODE_ADDRESS
+from tests.testbed.processes import marked
 from tests.testbed.test_workloads import DEPLOYMENT, pod
 
 pytestmark = pytest.mark.testbed
@@ -116,3 +120,15 @@ def registry_or_skip() -> str:
 def buildah(*words: str) -> None:
     ran = subprocess.run(["buildah", *words], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_every_server_listens_on_loopback_or_the_bridge_alone(
+    cluster: Path, second_cluster: Path, forge: Forge
+) -> None:
+    told = subprocess.run(["ss", "-Hlntup"], capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = {str(pid) for pid in marked()}
+    listening = {
+        line.split()[4].rpartition(":")[0] for line in told if ours.intersection(re.findall(r"pid=(\d+)", line))
+    }
+    assert {"127.0.0.1", NODE_ADDRESS} <= listening
+    assert {address for address in listening if not address.startswith("127.")} == {NODE_ADDRESS}
