@@ -76,8 +76,14 @@ def ensure(part: str, *, session: int) -> None:
         owner = _facts(ledger).get("session")
         if owner not in (None, session):
             raise TestbedError(f"a testbed is up{_owner(ledger)}: wait until that has ended, or run `down`")
-        if part not in ledger.parts():
+        if part in ledger.parts():
+            return
+        try:
             _start(ledger, (part,))
+        except BaseException:
+            if owner == session:  # what was brought up by hand stays
+                undo(ledger)
+            raise
 
 
 def down() -> None:
