@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from gitopsd.kit import cachefile
 from gitopsd.model.package import Lock, Missing
 
 _MOST = 64
@@ -27,10 +26,10 @@ class Hints:
 
     def read(self) -> tuple[Missing, ...]:
         """The repositories that the package named, without those in a file that cannot be read."""
+        text = cachefile.read(str(self._file)) or b"[]"
         try:
-            text = self._file.read_bytes()
             found = [(str(root), str(ref)) for root, ref in json.loads(text)] if len(text) <= _LARGEST else []
-        except (OSError, ValueError, TypeError):
+        except (ValueError, TypeError):
             return ()
         return tuple(Missing(locator=root, ref=ref) for root, ref in found[:_MOST])
 
@@ -41,9 +40,6 @@ class Hints:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
         except OSError:
             return
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump([(item.locator, item.ref) for item in named], file)
-        Path(name).replace(self._file)
+        cachefile.write(str(self._file), json.dumps([(item.locator, item.ref) for item in named]).encode())

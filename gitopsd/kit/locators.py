@@ -23,7 +23,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REF_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
 _VERSION = re.compile(r"v?\d[\w.+-]*|[0-9a-f]{7,40}|main|master|develop|HEAD")
-_REPOSITORY = (HOST, "owner", "repo")
+_ELEMENTS = 3
+"""Of the name of a repository: the host, an owner and a name."""
 _LONGEST_LOCATOR = 4096
 _LONGEST_REF = 244
 _SHOWN = 200
@@ -283,7 +284,8 @@ def published(place: Place, package: RootPackage) -> Place | None:
 def _home(package: RootPackage) -> tuple[str, str]:
     """What a package's name says of where it is, as the name of a repository (or of a folder of one) and the folder
     of the package's repository that stands for it: the repository's root, if the package lies as its name says."""
-    root, inner = "/".join(package.name.split("/")[:3]), "/".join(package.name.split("/")[3:])
+    parts = package.name.split("/")
+    root, inner = "/".join(parts[:_ELEMENTS]), "/".join(parts[_ELEMENTS:])
     if not inner:
         return root, package.path if root else ""
     if package.path == inner or package.path.endswith(f"/{inner}"):
@@ -304,10 +306,10 @@ def _beside(target: Place, package: RootPackage) -> Place:
     imported with stays."""
     if target.ref or target.base:
         return target
-    return _replaced(target, package, least=len(_REPOSITORY) + 1) or target
+    return _replaced(target, package, least=_ELEMENTS + 1) or target
 
 
-def _replaced(target: Place, package: RootPackage, least: int = len(_REPOSITORY)) -> Place | None:
+def _replaced(target: Place, package: RootPackage, least: int = _ELEMENTS) -> Place | None:
     """Keys, of ``least`` elements, are looked up by cutting the last element, so a whole repository never matches its
     own key; unless its value is a folder, which stands where the repository would. A locator with a ref is not looked
     up at all."""

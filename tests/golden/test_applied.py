@@ -16,7 +16,7 @@ from gitopsd.model.values import Frozen, thaw
 from gitopsd.report.text import run_data, run_text
 from tests.evaluating import files_of
 from tests.golden.test_plans import FOLDER
-from tests.integration.localsite import LocalSite
+from tests.integration.localsite import LocalSite, prints_of
 
 PACKAGE = files_of(FOLDER / "applied")
 ARGS = json.loads(PACKAGE.pop("args.json"))
@@ -69,7 +69,7 @@ def test_every_plan_method_does_on_this_machine_what_it_says(site: LocalSite) ->
     assert site.artifact("kept") == {"copy.txt": b"beta\nalpha\n"}
     assert f"  output: {json.dumps(told)}\n" in run_text(run)
     assert run_data(run)["output"] == told
-    assert site.printed(run) == ["cache, db, web at http://web:8080: hello"]
+    assert prints_of(run) == ["cache, db, web at http://web:8080: hello"]
     plan = site.recorded.last_good
     assert plan is not None
     assert {method_of(item.op) for item in plan.plan.instructions} == set(METHODS) - {"add_services"}
@@ -96,4 +96,4 @@ def test_a_second_run_does_nothing_and_one_argument_changes_what_hangs_on_it(sit
     assert json.loads(fetched(f"{told['url']}/config.json"))["greeting"] == "hi"
     assert told["born"] == output(first)["born"]
     assert "service/db" not in acted(greeted) and "task/seed" not in acted(greeted)
-    assert site.printed(greeted) == ["cache, db, web at http://web:8080: hi"]
+    assert prints_of(greeted) == ["cache, db, web at http://web:8080: hi"]

@@ -9,7 +9,7 @@ from typing import Any
 from gitopsd import pipeline
 from gitopsd.adapters.clock import SystemClock
 from gitopsd.adapters.downloads import HttpDownloads
-from gitopsd.adapters.git.mirrors import GitMirrors
+from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
 from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.record import FileRecord
 from gitopsd.adapters.local.settings import LocalSettings
@@ -19,8 +19,33 @@ from gitopsd.model.environment import Environment, Source
 from gitopsd.model.record import RecordedEnclave
 from gitopsd.model.run import Run
 from gitopsd.model.values import Frozen, freeze
+from gitopsd.ports import Backend, Record
 from tests.integration.githost import Repository
 from tests.worlds import BoundSecrets, Silence
+
+
+def real_world(
+    state: Path, backend: Backend, record: Record, *, rules: GitRules | None = None, hosts: tuple[str, ...] = ()
+) -> pipeline.World:
+    """Mirrors, downloads and workers as the daemon has them, in the folder ``state``; ``hosts`` may be private."""
+    return pipeline.World(
+        git=GitMirrors(state, rules),
+        downloads=HttpDownloads(state / "downloads", allowed_hosts=hosts),
+        evaluator=WorkerEvaluator(),
+        backends={"local": backend},
+        records={"local": record},
+        store=SqlStore("sqlite://"),
+        secrets=BoundSecrets(),
+        clock=SystemClock(),
+        journal=Silence(),
+    )
+
+
+def prints_of(run: Run) -> list[str]:
+    """What the prints of a run's package said, in the order of the plan; "" for one that was not done again."""
+    assert run.applied is not None
+    prints = (item for item in run.applied.outcomes if item.id.startswith("print@"))
+    return [text for _, text in sorted((int(item.id.removeprefix("print@")), item.text) for item in prints)]
 
 
 class LocalSite:
@@ -31,17 +56,7 @@ class LocalSite:
         state = folder / "state"
         self.backend = LocalBackend(state / "local", LocalSettings(grace=1.0))
         self.record = FileRecord(state / "local")
-        self.world = pipeline.World(
-            git=GitMirrors(state),
-            downloads=HttpDownloads(state / "downloads"),
-            evaluator=WorkerEvaluator(),
-            backends={"local": self.backend},
-            records={"local": self.record},
-            store=SqlStore("sqlite://"),
-            secrets=BoundSecrets(),
-            clock=SystemClock(),
-            journal=Silence(),
-        )
+        self.world = real_world(state, self.backend, self.record)
 
     def follow(self, package: Mapping[str, bytes], args: Mapping[str, Any] | None = None) -> Run:
         """Commits a package and follows the commit."""
@@ -61,12 +76,3 @@ class LocalSite:
         step = next(step for step in self.recorded.steps.values() if name in step.output.artifacts)
         files = self.backend.get_artifact("dev", step.output.artifacts[name])
         return {file.path: file.content for file in files}
-
-    @staticmethod
-    def printed(run: Run) -> list[str]:
-        """What a run's package printed."""
-        assert run.applied is not None
-        told = sorted(
-            (item.id, item.text) for item in run.applied.outcomes if item.id.startswith("print@") and item.text
-        )
-        return [text for _, text in told]

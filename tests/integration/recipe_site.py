@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from gitopsd import pipeline
-from gitopsd.adapters.clock import SystemClock
-from gitopsd.adapters.downloads import HttpDownloads
-from gitopsd.adapters.git.mirrors import GitMirrors
-from gitopsd.adapters.local.backend import LocalBackend
-from gitopsd.adapters.local.record import FileRecord
-from gitopsd.adapters.local.settings import LocalSettings
-from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator
-from gitopsd.model.environment import Environment, Source
 from gitopsd.model.run import Run, Verdict
-from tests.integration.githost import Repository
-from tests.worlds import BoundSecrets, Silence
+from tests.integration.localsite import LocalSite, prints_of
 
 WEB = '''
 SERVER = """
@@ -71,38 +59,19 @@ def web(plan, **more):
 '''
 
 
-@dataclass
 class Site:
-    """A repository with one package, followed over a local backend."""
+    """A site whose package is the one file ``main.star``, if no others are given."""
 
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.repository = Repository(self.folder / "envs.git")
-        state = self.folder / "state"
-        self.backend = LocalBackend(state / "local", LocalSettings(grace=1.0))
-        self.world = pipeline.World(
-            git=GitMirrors(state),
-            downloads=HttpDownloads(state / "downloads"),
-            evaluator=WorkerEvaluator(),
-            backends={"local": self.backend},
-            records={"local": FileRecord(state / "local")},
-            store=SqlStore("sqlite://"),
-            secrets=BoundSecrets(),
-            clock=SystemClock(),
-            journal=Silence(),
-        )
+    def __init__(self, folder: Path) -> None:
+        self._site = LocalSite(folder)
+        self.backend = self._site.backend
 
     def follow(self, main: str, files: Mapping[str, bytes] | None = None) -> Run:
         package = {"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()}
-        self.repository.commit(package | dict(files or {}))
-        source = Source(name="envs", url=self.repository.url)
-        environment = Environment(name="dev", source=source, package=".", enclave="dev")
-        return pipeline.follow(environment, self.world.git.head(source), self.world)
+        return self._site.follow(package | dict(files or {}))
 
     def printed(self, main: str, files: Mapping[str, bytes] | None = None) -> list[str]:
         """What a package prints when it is applied whole."""
         run = self.follow(main, files)
         assert run.verdict is Verdict.SUCCEEDED, run.problems
-        assert run.applied is not None
-        return [text for _, text in sorted((o.id, o.text) for o in run.applied.outcomes if o.id.startswith("print@"))]
+        return prints_of(run)

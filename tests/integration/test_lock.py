@@ -13,13 +13,9 @@ from pathlib import Path
 import pytest
 
 from gitopsd import pipeline
-from gitopsd.adapters.clock import SystemClock
-from gitopsd.adapters.downloads import HttpDownloads
-from gitopsd.adapters.git.mirrors import Binding, GitMirrors, GitRules
+from gitopsd.adapters.git.mirrors import Binding, GitRules
 from gitopsd.adapters.git.remote import Credential
 from gitopsd.adapters.memory import MemoryBackend, MemoryRecord
-from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator
 from gitopsd.errors import Reason
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Commit, Environment, Source
@@ -29,7 +25,7 @@ from gitopsd.model.plan import Plan
 from gitopsd.model.record import RecordedEnclave
 from gitopsd.model.run import Run, Trigger, Verdict
 from tests.integration.githost import HAS_HTTP_BACKEND, Host, Repository, serving
-from tests.worlds import BoundSecrets, Silence
+from tests.integration.localsite import real_world
 
 GITHUB = "https://github.com/"
 MAIN = """
@@ -65,17 +61,7 @@ class Site:
         """A daemon that has nothing but the enclaves: no mirrors, no history, no kept plans."""
         shutil.rmtree(self.folder / "state", ignore_errors=True)
         rules = self.rules or GitRules(rewrites={GITHUB: f"file://{self.folder}/hub/"})
-        self.world = pipeline.World(
-            git=GitMirrors(self.folder / "state", rules),
-            downloads=HttpDownloads(self.folder / "state" / "downloads", allowed_hosts=self.hosts),
-            evaluator=WorkerEvaluator(),
-            backends={"local": self.backend},
-            records={"local": self.record},
-            store=SqlStore("sqlite://"),
-            secrets=BoundSecrets(),
-            clock=SystemClock(),
-            journal=Silence(),
-        )
+        self.world = real_world(self.folder / "state", self.backend, self.record, rules=rules, hosts=self.hosts)
 
     def push(self, main: str, *, package: str = "net") -> Commit:
         self.envs.commit({

@@ -12,6 +12,7 @@ import pytest
 from gitopsd.errors import Reason
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import thaw
+from tests.integration.localsite import prints_of
 from tests.integration.recipe_site import WEB, Site
 
 KEEP = 'plan.add_service("keep", ServiceConfig(image="busybox", entrypoint=["sleep", "1000"]))'
@@ -257,7 +258,7 @@ def test_the_vectors_of_the_reference_for_values_that_come_later(site: Site) -> 
     run = site.follow(main)
     assert run.verdict is Verdict.SUCCEEDED, run.problems
     assert run.applied is not None
-    texts = [text for _, text in sorted((o.id, o.text) for o in run.applied.outcomes if o.id.startswith("print@"))]
+    texts = prints_of(run)
     address = texts[0][1:-1]
     assert texts == [f"a{address}b", "hi\nho\n", '["<hi\n>", {"code": "0"}, "web"]']
     assert address.startswith("127.")

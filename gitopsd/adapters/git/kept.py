@@ -4,7 +4,8 @@ that it reads loads no Git library, which would be a fifth of its time."""
 from __future__ import annotations
 
 import hashlib
-import os
+
+from gitopsd.kit import cachefile
 
 _LARGEST = 1024 * 1024
 
@@ -17,26 +18,12 @@ class KeptFiles:
 
     def get(self, url: str, commit: str, path: str) -> bytes | None:
         """The content of a file of a repository at a commit; None when it is not kept."""
-        if not self._folder:
-            return None
-        try:
-            with open(self._entry(url, commit, path), "rb", buffering=0) as file:
-                return file.read()
-        except OSError:
-            return None
+        return cachefile.read(self._entry(url, commit, path)) if self._folder else None
 
     def keep(self, url: str, commit: str, path: str, content: bytes) -> None:
-        """Keeps a file whole or not at all, and none above 1 MiB; without a place to write to it is only slower."""
-        if not self._folder or len(content) > _LARGEST:
-            return
-        entry = self._entry(url, commit, path)
-        begun = f"{entry}.{os.getpid()}"
-        try:
-            with open(begun, "xb") as file:
-                file.write(content)
-            os.replace(begun, entry)
-        except OSError:
-            return
+        """Keeps a file, and none above 1 MiB."""
+        if self._folder and len(content) <= _LARGEST:
+            cachefile.write(self._entry(url, commit, path), content)
 
     def _entry(self, url: str, commit: str, path: str) -> str:
         key = hashlib.sha256("\0".join((url, commit, path)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,7 +1,7 @@
 """Lowered modules: from a cache on disk when there is one, else made now.
 
-An entry is a line of JSON, which says what the loader must know, and the lowered text as it is: a worker reads a
-hundred of them before it does anything, so they are neither unescaped nor opened through pathlib.
+An entry is a line of JSON, which says what the loader must know, and the lowered text as it is, so that the text need
+not be unescaped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 
 from gitopsd.adapters.starlark.lowered import VERSION, Lowered
 from gitopsd.adapters.starlark.lowering import lower
+from gitopsd.kit import cachefile
 
 __all__ = ["LoweredSources"]
 
@@ -41,9 +42,8 @@ class LoweredSources:
 
 
 def _read(entry: str) -> Lowered | None:
+    head, _, text = (cachefile.read(entry) or b"").partition(b"\n")
     try:
-        with open(entry, "rb", buffering=0) as file:
-            head, _, text = file.read().partition(b"\n")
         names, exports, imports, signatures = json.loads(head)
         return Lowered(
             text=text.decode(),
@@ -52,17 +52,10 @@ def _read(entry: str) -> Lowered | None:
             imports=tuple(imports),
             signatures={name: tuple(parameters) for name, parameters in signatures.items()},
         )
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return None
 
 
 def _write(entry: str, lowered: Lowered) -> None:
-    """Write whole or not at all; a cache that cannot be written is only slower."""
     head = json.dumps([lowered.names, lowered.exports, lowered.imports, lowered.signatures])
-    begun = f"{entry}.{os.getpid()}"
-    try:
-        with open(begun, "xb") as file:
-            file.write(f"{head}\n{lowered.text}".encode())
-        os.replace(begun, entry)
-    except OSError:
-        return
+    cachefile.write(entry, f"{head}\n{lowered.text}".encode())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from gitopsd.adapters.starlark.times import CONSTANTS, FUNCTIONS
 
@@ -86,10 +86,15 @@ def captured() -> str:
     return "\n".join(f"ƶ_{name} = {name}" for name in _ORIGINALS)
 
 
+def _text(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
+
+
 def prelude(*, plan_methods: Iterable[str], text_methods: Iterable[str], careful: bool = False) -> str:
     """What does not depend on the types and constants of the host."""
     parts = [f"ƶ_careful = {careful}"]
-    parts += [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _FILES]
+    parts += [_text(name) for name in _FILES]
     parts += [_BINARY.format(name=name, sign=sign) for name, sign in _OPERATORS.items()]
     parts += [_COMPARISON.format(name=name, sign=sign) for name, sign in _COMPARISONS.items()]
     parts += [_REFUSING.format(name=name, most=most, message=text) for name, (most, text) in _REFUSALS.items()]
