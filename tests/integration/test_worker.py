@@ -312,15 +312,28 @@ def test_documents_are_kept_within_a_bound() -> None:
     assert workers.load_yaml(unfolded, "huge.yaml") is not workers.load_yaml(unfolded, "huge.yaml")
 
 
-def test_an_evaluation_imports_nothing_heavy_that_it_does_not_use(tmp_path: Path) -> None:
-    asked = request(tmp_path / "mirror.git", {"main.star": run("return 1")})
+def modules_of(asked: EvaluationRequest) -> set[str]:
+    """What a process has imported after an evaluation."""
     payload = json.dumps({"request": codec.encode(asked), "cache": ""})
     program = (
         "import json, sys; sys.path[:0] = sys.argv[2:]; from gitopsd.daemon import evaluator; "
         "evaluator._evaluate(json.loads(sys.argv[1])); print(*sys.modules)"
     )
     command = [sys.executable, "-I", "-S", "-c", program, payload, *search_path()]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_an_evaluation_imports_nothing_heavy_that_it_does_not_use(tmp_path: Path) -> None:
+    loaded = modules_of(request(tmp_path / "mirror.git", {"main.star": run("return 1")}))
     heavy = {"pydantic", "httpx", "sqlalchemy", "yaml", "jq", "kubernetes", "slack_sdk", "typer", "rich", "asyncio"}
     assert heavy.isdisjoint(loaded)
     assert "starlark_go" in loaded
+
+
+def test_an_evaluation_of_a_folder_imports_no_git_library_and_no_pathlib(tmp_path: Path) -> None:
+    (tmp_path / "main.star").write_text(run("return 1"))
+    asked = request(tmp_path / "mirror.git", {"main.star": run("return 1")})
+    folder = replace(
+        asked, package=replace(asked.package, commit=""), mirrors=Frozen({asked.package.url: str(tmp_path)})
+    )
+    assert {"pygit2", "pathlib", "tempfile"}.isdisjoint(modules_of(folder))

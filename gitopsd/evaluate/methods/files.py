@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from gitopsd.evaluate.arguments import DICT, TEXT, may, need, non_empty, signature, wrong
 from gitopsd.evaluate.engine import StarlarkValue, StructValue
@@ -33,12 +33,19 @@ def _render_templates(recorder: Recorder, given: Fields) -> str:
     templates = given.pairs("config", lambda value, what: _template(given, value, what))
     files = {_inside(given, path): item for path, item in templates.items()}
     for path in files:
-        if folder := next((str(above) for above in PurePosixPath(path).parents if str(above) in files), ""):
+        if folder := next((above for above in _folders(path) if above in files), ""):
             raise wrong(given.what("config"), path, f"{folder!r} to be a file or a folder, and not both")
     op = RenderTemplates(name="", files=Frozen(files))
     op = replace(op, name=given.plain("name") or recorder.generated_name("render", op))
     recorder.add(recorder.named_id("artifact", op.name), op)
     return op.name
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders that a path lies in, the nearest first."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _inside(given: Fields, path: str) -> str:
