@@ -144,8 +144,8 @@ class Sources:
         except GitopsdError as error:
             raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
         self._place_by_path.setdefault(str(found), found)
-        self._file_by_place[place] = SourceFile(path=str(found), content=content)
-        return self._file_by_place[place]
+        self._file_by_place[found] = SourceFile(path=str(found), content=content)
+        return self._file_by_place[found]
 
     def _first(self, place: Place, read: Callable[[str, str, str], T], *, named: bool) -> tuple[Place, T]:
         """A place with what it holds; one whose repository was named, and is not the one at hand, may be there."""

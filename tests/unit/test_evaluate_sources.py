@@ -8,7 +8,9 @@ import pytest
 
 from gitopsd.errors import Reason
 from gitopsd.evaluate import evaluate
-from gitopsd.model.package import Arguments, Package
+from gitopsd.evaluate.engine import HostError
+from gitopsd.evaluate.sources import Sources
+from gitopsd.model.package import Arguments, Package, Pin
 from gitopsd.ports import EvaluationRequest
 from tests.evaluating import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
 
@@ -54,3 +56,22 @@ def test_a_package_that_bears_another_name_than_its_place_is_warned_of(name: str
     assert plan is not None
     assert [str(item.position) for item in plan.warnings] == ["chain/kurtosis.yml"] * warned
     assert all("names 'github.com/up/stream'" in item.message for item in plan.warnings)
+
+
+class TwoTrees(MemoryTrees):
+    """The repository at hand, and one at the address ``published``."""
+
+    def read(self, url: str, commit: str, path: str) -> bytes:
+        return b"published" if url == "published" else super().read(url, commit, path)
+
+
+def test_what_was_found_where_it_is_published_is_not_beside_the_package() -> None:
+    pin = Pin(root="github.com/up/mono", ref="HEAD", url="published", commit="d" * 40)
+    package = Package(
+        locator=LOCATOR, url=URL, commit="c" * 40, path="copies/net", name="github.com/up/mono/net", pins=(pin,)
+    )
+    sources = Sources(package, TwoTrees({"copies/net/main.star": ""}))
+    main = sources.main_file().path
+    assert sources.read("github.com/up/mono/lib/x.star", main).content == b"published"
+    with pytest.raises(HostError, match="no file or folder inside the repository"):
+        sources.read("../lib/x.star", main)
