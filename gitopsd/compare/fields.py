@@ -62,7 +62,7 @@ def input_fields(
 ) -> tuple[FieldChange, ...]:
     """The inputs that differ; those in ``unknown`` are known only after apply."""
     found = []
-    for name in dict.fromkeys((*before, *after)):
+    for name in dict.fromkeys((*before, *after, *sorted(unknown))):
         if name in unknown:
             found.append(FieldChange(path=name, before=before.get(name), known=False))
         elif not same(before.get(name), after.get(name)):

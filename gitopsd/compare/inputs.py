@@ -35,6 +35,9 @@ from gitopsd.model.ops import (
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.values import Address, Frozen, Secret, StepResult, Value, refs_in
 
+RAN = "ran:"
+"""What the names of executions among the inputs begin with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultOf:
@@ -152,7 +155,7 @@ def _executions(item: Instruction, acted: dict[str, list[str]], moved: dict[str,
         ids = list(item.needs)
     else:
         ids = []
-    return {f"ran:{step}": SerialOf(step=step) for step in ids}
+    return {f"{RAN}{step}": SerialOf(step=step) for step in ids}
 
 
 def _each_commit(item: Instruction, policy: Policy) -> bool:

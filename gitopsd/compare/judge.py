@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gitopsd.compare.inputs import Origin
+from gitopsd.compare.inputs import RAN, Origin
 from gitopsd.model.codec import same
 from gitopsd.model.ops import spec_of
 from gitopsd.model.plan import Instruction
@@ -57,8 +57,8 @@ def look(origins: Mapping[str, Origin], lookup: Callable[[Origin], Known]) -> di
 def judge(step: Step, wanted: Instruction, sight: Sight) -> Verdict:
     """Whether ``step`` holds for ``wanted``; OPEN when that depends on what is known only after apply.
 
-    An input that the record does not name, but for ``commit``, was not known to the release that wrote it and
-    counts as equal: a new release restarts nothing.
+    An input that the record does not name was not known to the release that wrote it and counts as equal: a new
+    release restarts nothing. But for ``commit``, and for an execution that was not there then.
     """
     if not same(spec_of(step.instruction.op), spec_of(wanted.op)):
         return Verdict.DIFFERS
@@ -69,10 +69,17 @@ def judge_inputs(step: Step, sight: Sight) -> Verdict:
     """Like :func:`judge`, of inputs and incarnation alone."""
     verdict = Verdict.HOLDS
     facts: list[tuple[Value, Known]] = [(step.incarnation, sight.incarnation)]
-    facts += [(step.inputs.get(n), v) for n, v in sight.inputs.items() if n in step.inputs or n == "commit"]
+    facts += [(step.inputs.get(n), v) for n, v in sight.inputs.items() if _counts(n, v, step)]
     for before, now in facts:
         if now is Fact.UNKNOWN:
             verdict = Verdict.OPEN
         elif now is Fact.FRESH or not same(before, now):
             return Verdict.DIFFERS
     return verdict
+
+
+def _counts(name: str, now: Known, step: Step) -> bool:
+    """Whether an input takes part: a release records all executions that a step comes after, or none."""
+    if name in step.inputs or name == "commit":
+        return True
+    return name.startswith(RAN) and (now is Fact.FRESH or any(other.startswith(RAN) for other in step.inputs))

@@ -84,6 +84,17 @@ def database(image: str = "db:1", data: str = "db", name: str = "db") -> Write:
     return write
 
 
+def captured(*commands: str) -> Write:
+    def write(s: Script) -> None:
+        s.service("db", data="db")
+        for command in commands:
+            s.exec("db", command)
+        s.capture("db", "/dump", "dump")
+        s.service("reader", artifacts={"/dump": "dump"})
+
+    return write
+
+
 def stopped(command: str) -> Write:
     def write(s: Script) -> None:
         s.service("job", data="job")
@@ -100,6 +111,7 @@ CASES: dict[str, tuple[Write, Write]] = {
     "a label changed is patched live": (two_services(), two_services(labels={"team": "a"})),
     "an exec inserted before an equal one": (execs("one"), execs("zero", "one")),
     "an exec inserted between two": (execs("one", "two"), execs("one", "more", "two")),
+    "an exec inserted before a capture": (captured("one"), captured("one", "two")),
     "an exec reworded": (execs("print 1", consumer=True), execs("print  1", consumer=True)),
     "an exec removed": (execs("one", "two"), execs("two")),
     "a task whose input artifact changed and whose output is mounted": (genesis("1"), genesis("2")),
