@@ -26,6 +26,7 @@ class Arguments:
         self.frame = self.stack[0]
         self.index = 0
         self.previous = -1
+        self.placed = -1
         self.top_level = True
         self.fresh = True
         self.names: set[str] = set()

@@ -27,7 +27,9 @@ _UNHASHABLE = {
     "unhashable: string.codepoints": "unhashable: an object of a Kurtosis type",
 }
 _TYPE = re.compile(r"\b(?:tuple|function)\b(?!:| index)")
-_UNPACKED = re.compile(r"(?:too many|not enough) values to unpack \(got|got \w+ in sequence assignment")
+_NAMING = re.compile(
+    r"(?:too many|not enough) values to unpack \(got|got \w+ in sequence assignment|got \w+, want int\Z"
+)
 _NOTING = frozenset(["_percent", "slice"])
 _FUNCTION = re.compile(f"<function {MARK}[^>]*>")
 
@@ -95,7 +97,7 @@ class Translator:
         if helper == "attr" and (missing := _MISSING.match(message)):
             names = self._attributes(_EXAMPLES.get(missing["type"], "None"))
             message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
-        elif self._lowered.careful and not refused and (helper in _NOTING or is_native or _UNPACKED.search(message)):
+        elif self._lowered.careful and not refused and (helper in _NOTING or is_native or _NAMING.match(message)):
             message = _renamed(message, self._operands())
         for own, others in _UNHASHABLE.items():
             message = message.replace(own, others) if message.endswith(own) else message
@@ -134,7 +136,7 @@ def _renamed(message: str, operands: list[tuple[str, str]]) -> str:
     if message.startswith("fail: "):
         return message
     strange = next((author for own, author in operands if own == "tuple" != author), None)
-    if strange and _UNPACKED.match(message):
+    if strange and _NAMING.match(message) and not message.endswith("want int"):
         return f"got {strange} in sequence assignment"
     place = re.search(r"for parameter (\d+):", message)
     left = operands[int(place[1]) - 1 :] if place else list(operands)

@@ -23,6 +23,7 @@ BINARY: dict[str, tuple[int, str]] = {
     "|": (2, "or"), "^": (3, "xor"), "&": (4, "and"), "<<": (5, "shl"), ">>": (5, "shr"),
     "+": (6, "add"), "-": (6, "sub"), "*": (7, "mul"), "/": (7, "div"), "//": (7, "fdiv"), "%": (7, "mod"),
 }  # fmt: skip
+_CONSTANTS = ("None", "True", "False")
 _PREFIX = {"+": "pos", "-": "neg", "~": "inv"}
 AUGMENTED = {f"{op}=": name for op, (level, name) in BINARY.items() if level > _COMPARISON}
 _CHECKED_METHODS = frozenset(["extend", "format", "join", "update"])
@@ -75,6 +76,8 @@ class Expressions(Arguments):
             frame.signature.append(token)
             return
         frame.seen = [Target("name", at, at, at)]
+        if token not in _CONSTANTS:
+            self.placed = at
         if token in LOCAL_BUILTINS:
             self.local_uses[at] = token
 
@@ -90,12 +93,10 @@ class Expressions(Arguments):
             edits.open(start, f"{MARK}pattr(", at)
             edits.out[named] = f'"{name}",{self.path},{edits.line_of(at)})'
         else:
-            called = (
-                name in (_CAREFUL_METHODS if self.careful else _CHECKED_METHODS)
-                and self.tokens[self.following(named)] == "("
-            )
-            edits.open(start, f"{MARK}method(" if called else f"{MARK}attr(", at)
+            checked = name in (_CAREFUL_METHODS if self.careful else _CHECKED_METHODS)
+            edits.open(start, f"{MARK}method(" if checked else f"{MARK}attr(", at)
             edits.out[named] = f'"{name}")'
+        self.placed = at
         frame.seen = [Target("attribute", start, at, named)]
         frame.multiple = False
         self.index = named
@@ -153,6 +154,8 @@ class Expressions(Arguments):
             self.check_compared()
         if frame.kind == frames.INDEX:
             self.finish_index(frame, at)
+        if frame.kind == frames.CALL or (frame.kind == frames.INDEX and not frame.parts):
+            self.placed = frame.opener
         self.stack.pop()
         outer = self.frame = self.stack[-1]
         if frame.kind == frames.DEF:
@@ -175,7 +178,8 @@ class Expressions(Arguments):
             self.edits.open(frame.start, f"{MARK}index(", frame.opener)
             out[at] = "))" if frame.comma else ")"
         else:
-            self.edits.open(frame.start, f"{MARK}slice(", frame.opener)
+            # The engine gives a slice no place of its own: it has that of what its operands evaluated last.
+            self.edits.open(frame.start, f"{MARK}slice(", self.placed if self.placed >= frame.start else frame.opener)
             out[at] = ("None" if empty else "") + (",None)" if frame.parts == 1 else ")")
         out[frame.opener] = ",(" if frame.comma else ","
 
@@ -191,6 +195,7 @@ class Expressions(Arguments):
             done = pending.pop()
             if done.lowered:
                 self.edits.close(self.previous, ")")
+            self.placed = done.at
             frame.current = done.start
             frame.seen = []
             frame.multiple = False
@@ -220,7 +225,7 @@ class Expressions(Arguments):
         if helper:
             self.edits.open(frame.current, f"{MARK}{helper}(", at)
             self.edits.out[at] = ","
-        frame.pending.append(Pending(level, frame.current, bool(helper)))
+        frame.pending.append(Pending(level, frame.current, bool(helper), at))
         frame.current = -1
 
     def are_bytes(self, left: int, at: int) -> bool:
@@ -235,7 +240,7 @@ class Expressions(Arguments):
             lowered = not is_number(self.tokens[at + 1])
             if lowered:
                 self.edits.out[at] = f"{MARK}{_PREFIX[token]}("
-            frame.pending.append(Pending(_UNARY, at, lowered))
+            frame.pending.append(Pending(_UNARY, at, lowered, at))
         elif token in ("*", "**") and frame.current < 0 and not frame.pending:
             self.star(at)
         else:
@@ -270,6 +275,6 @@ class Expressions(Arguments):
             raise Unlowerable("chained comparison")
         self.edits.open(frame.current, f"{MARK}nin(", at)
         self.edits.out[at], self.edits.out[after] = ",", ""
-        frame.pending.append(Pending(_COMPARISON, frame.current, True))
+        frame.pending.append(Pending(_COMPARISON, frame.current, True, at))
         frame.current = -1
         self.index = after

@@ -10,11 +10,12 @@ STATEMENT, GROUP, CALL, INDEX, LIST, DICT, DEF, LAMBDA = range(8)
 
 
 class Pending(NamedTuple):
-    """An operator whose right operand is not complete; `start` is where its whole expression begins."""
+    """An operator, token `at`, whose right operand is not complete; its whole expression begins at `start`."""
 
     precedence: int
     start: int
     lowered: bool
+    at: int
 
 
 class Target(NamedTuple):

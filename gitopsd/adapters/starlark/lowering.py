@@ -179,8 +179,9 @@ class Lowering(Expressions):
                     self.exports[name] = None
             elif target.kind == "index":
                 edits.reopen(target.start, f"{MARK}items(", target.first)
-                edits.out[target.first] = edits.out[target.first].replace(",", ")[", 1)
-                edits.out[target.last] = edits.out[target.last][:-1] + "]"
+                opener, closer = (f")[{MARK}key(", ")]") if self.careful else (")[", "]")
+                edits.out[target.first] = edits.out[target.first].replace(",", opener, 1)
+                edits.out[target.last] = edits.out[target.last][:-1] + closer
             else:
                 name = self.tokens[target.last]
                 edits.reopen(target.start, f"{MARK}fields(", target.first)

@@ -46,9 +46,8 @@ def ƶi{name}(a, b):
 """
 _COMPARISON = """
 def ƶ{name}(a, b):
-    if ƶ_type(a) in ƶ_odd or ƶ_type(b) in ƶ_odd:
-        if ƶ_strange(a) or ƶ_strange(b):
-            ƶ_compare("{sign}", a, b)
+    if ƶ_type(a) in ƶ_sequences or ƶ_type(b) in ƶ_sequences:
+        ƶ_compare("{sign}", a, b)
     return a {sign} b
 """
 _REFUSING = """

@@ -8,6 +8,7 @@ from gitopsd.adapters.starlark.times import duration_text, time_text
 __all__ = ["render"]
 
 _CLOSERS = {"[": "]", "(": ")", "{": "}"}
+_METHODS = {"time_time_": "time.time", "list_": "list", "dict_": "dict", "string_": "string"}
 _RENAMED = {"json_encode": "json.encode", "json_decode": "json.decode", "json_indent": "json.indent"}
 
 
@@ -27,8 +28,9 @@ def render(text: str) -> str:
 
 def _function(token: str) -> str:
     name = token[len("<function ƶ") : -1]
-    if name.startswith("time_time_"):
-        return f"<built-in method {name[10:]} of time.time value>"
+    for prefix, owner in _METHODS.items():
+        if name.startswith(prefix):
+            return f"<built-in method {name.removeprefix(prefix)} of {owner} value>"
     name = name.removeprefix("time_").removeprefix("plan_")
     return f"<built-in function {_RENAMED.get(name, name)}>"
 
