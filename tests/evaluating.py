@@ -91,7 +91,8 @@ class ScriptedPlan:
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self._line += 1
-            return self._host.call(method, args, kwargs, SourcePosition(file=self._file, line=self._line))
+            answer = self._host.call(method, args, kwargs, SourcePosition(file=self._file, line=self._line))
+            return dict(answer) if isinstance(answer, Frozen) else answer
 
         return call
 

@@ -156,7 +156,7 @@ class Host(Protocol):
         kwargs: dict[str, StarlarkValue],
         where: SourcePosition,
     ) -> StarlarkValue:
-        """Call `plan.<method>`; the result is a fresh, mutable value for the package."""
+        """Call `plan.<method>`; the result is a fresh value, mutable for the package unless it is `Frozen`."""
 
     def construct(
         self, type_name: str, args: tuple[StarlarkValue, ...], kwargs: dict[str, StarlarkValue]

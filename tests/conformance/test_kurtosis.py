@@ -1,7 +1,7 @@
 """Every rule of the package language beyond the language itself, over the real interpreter and the real stage.
 
 ``kurtosis.jsonl`` has a line for each rule: a package that shows it (``files``, ``args``, pinned ``repositories``) and
-what it has to print, or a fragment of the problem that it has to end with. ``deviates`` says why a rule is not kept.
+what it has to print, or a fragment of the problem that it has to end with.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def test_no_rule_stands_here_twice() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["rule"] for case in CASES])
-def test_rule(case: dict[str, Any], outcomes: dict[str, dict[str, Any]], request: pytest.FixtureRequest) -> None:
-    if "deviates" in case:
-        request.applymarker(pytest.mark.xfail(reason=case["deviates"], strict=True))
+def test_rule(case: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> None:
     outcome = outcomes[case["rule"]]
     if "fails" in case:
         assert "prints" not in outcome, outcome

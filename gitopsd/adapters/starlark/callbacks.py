@@ -11,6 +11,7 @@ from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.adapters.starlark.spelling import nearest
 from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
+from gitopsd.model.values import Frozen
 
 if TYPE_CHECKING:
     from gitopsd.adapters.starlark.modules import Modules
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["Callbacks"]
 
 _JSON = {"encode": jsons.encode, "decode": json_decoder.decode, "indent": jsons.indent}
+
+_FROZEN = f"{MARK}_frozen"
+"""The global that holds the frozen value that was made last."""
 
 
 class _Spoken(HostError):
@@ -33,6 +37,7 @@ class Callbacks:
         self._host = host
         self._error: Exception | None = None
         self._serial = 0
+        self.star: Any = None
         self.modules: Modules | None = None
         self.given: StarlarkValue = None
         self.result: StarlarkValue = None
@@ -48,7 +53,10 @@ class Callbacks:
             "_result": self._finish, "_no_entry": self._no_entry, "_note": self._note,
             "_note_argument": self._note_argument,
         }  # fmt: skip
-        self.functions = {f"{MARK}{name}": self._guarded(f"{MARK}{name}", function) for name, function in table.items()}
+        self.functions: dict[str, Callable[..., Any] | None] = {
+            f"{MARK}{name}": self._guarded(f"{MARK}{name}", function) for name, function in table.items()
+        }
+        self.functions[_FROZEN] = None
 
     def take(self) -> Exception | None:
         """Give the exception that ended the execution, once."""
@@ -72,7 +80,19 @@ class Callbacks:
 
     def _call(self, method: str, file: str, line: int, text: str) -> tuple[int, Any]:
         args, kwargs = arguments(text)
-        return incoming(self._host.call(method, args, kwargs, SourcePosition(file=file, line=line)))
+        answer = self._host.call(method, args, kwargs, SourcePosition(file=file, line=line))
+        return self._frozen(dict(answer)) if isinstance(answer, Frozen) else incoming(answer)
+
+    def _frozen(self, value: dict[str, StarlarkValue]) -> tuple[int, Any]:
+        """Leave a value as a global, which freezes it, for the prelude to fetch.
+
+        One with a text that the binding cannot carry is built by the prelude, and stays mutable.
+        """
+        kind, data = incoming(value)
+        if kind == 0:
+            self.star.set(**{_FROZEN: data})
+            return 2, None
+        return kind, data
 
     def _construct(self, type_name: str, text: str) -> tuple[int, Any]:
         args, kwargs = arguments(text)

@@ -1,7 +1,8 @@
 """The interpreter: one evaluation with PyPI's starlark-go, used once, in a fresh process, in one thread.
 
-Never call into the binding from a callback, give it a callable that nobody else holds, or use it from two threads:
-each of these ends the process.
+Never execute or evaluate from a callback, give the binding a callable that nobody else holds, or use it from two
+threads: each of these ends the process, or stops it for good. Only `set` may be called from a callback, and only while
+the binding evaluates (`eval`): an execution keeps the lock that it wants.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class StarlarkEngine:
         while True:
             modules.tabulate()
             try:
-                star.exec(call, filename=FILE)
+                star.eval(call, filename=FILE)
             except starlark_go.StarlarkError as error:
                 cause = self._callbacks.take()
                 if not isinstance(cause, Needed):
@@ -99,7 +100,7 @@ class StarlarkEngine:
         """Run the prelude in a new engine."""
         host = self._host
         sys.set_int_max_str_digits(0)
-        star = starlark_go.Starlark(globals=self._callbacks.functions)
+        star = self._callbacks.star = starlark_go.Starlark(globals=self._callbacks.functions)
         star.exec(captured(), filename=FILE)
         star.exec(
             f"{MARK}_literal = {{}}\n{MARK}_loaded = {{}}\n{MARK}_modules = {{}}\n",

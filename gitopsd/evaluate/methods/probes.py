@@ -12,12 +12,13 @@ from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, duration, one_of, one_of
 from gitopsd.evaluate.specs import probe, recipe, target
 from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
 from gitopsd.model.parts import ExecRecipe, HttpRecipe, Recipe
+from gitopsd.model.values import Frozen
 
 _HTTP_CODES = (200, 201, 202, 203, 204, 205, 206, 207, 208, 226)
 _WAIT_TIMEOUT = 10.0
 
 
-def _exec(recorder: Recorder, given: Fields) -> dict[str, str]:
+def _exec(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
     found = recipe(given.get("recipe"), given.what("recipe"), given.references)
     if not isinstance(found, ExecRecipe):
@@ -36,7 +37,7 @@ def _exec(recorder: Recorder, given: Fields) -> dict[str, str]:
     return _result(recorder, step, found)
 
 
-def _request(recorder: Recorder, given: Fields) -> dict[str, str]:
+def _request(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
     found = recipe(given.get("recipe"), given.what("recipe"), given.references)
     if not isinstance(found, HttpRecipe):
@@ -57,7 +58,7 @@ def _request(recorder: Recorder, given: Fields) -> dict[str, str]:
     return _result(recorder, step, found)
 
 
-def _wait(recorder: Recorder, given: Fields) -> dict[str, str]:
+def _wait(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
     found = probe(given, _WAIT_TIMEOUT)
     step = recorder.nameless_id("wait", service)
@@ -65,9 +66,9 @@ def _wait(recorder: Recorder, given: Fields) -> dict[str, str]:
     return _result(recorder, step, found.recipe)
 
 
-def _result(recorder: Recorder, step: str, asked: Recipe) -> dict[str, str]:
+def _result(recorder: Recorder, step: str, asked: Recipe) -> Frozen[str]:
     """What the script gets: a placeholder for each field of the result."""
-    return {field: recorder.token(step, field) for field in result_fields(asked)}
+    return Frozen({field: recorder.token(step, field) for field in result_fields(asked)})
 
 
 def result_fields(asked: Recipe) -> tuple[str, ...]:
