@@ -1,20 +1,19 @@
-"""The worker's entry, and the second, small composition root: one call, then it ends.
+"""The worker's entry, and the second, small composition root: a fork server, and one call in each worker it forks.
 
-It reads one JSON object from its input (the call, its limits, the payload), limits itself, and writes one JSON object:
-``ok`` with the answer, ``error`` with a reason, ``limit``, or ``bug``. Each call imports only what it needs, so that a
-worker starts in tens of milliseconds; the model is not even loaded for templates, jq and YAML.
+A worker reads one JSON object from its input (the call, its limits, the payload), limits itself, and writes one JSON
+object: ``ok`` with the answer, ``error`` with a reason, ``limit``, or ``bug``. What evaluations need is imported before
+the fork, but for the engine, which starts threads and so is loaded by the worker.
 """
 
 from __future__ import annotations
 
 import gc
 
-gc.disable()  # a worker is short-lived: collections while it imports are half of its start
+gc.disable()  # a worker is short-lived
 
 import json  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
-import signal  # noqa: E402
 from collections.abc import Callable, Mapping  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -24,18 +23,25 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 16 * 1024 * 1024
 _OPEN_FILES = 256
-_SET_DEATH_SIGNAL, _SET_NO_NEW_PRIVILEGES = 1, 38
+_SET_NO_NEW_PRIVILEGES = 38
 _SPARE = 64 * 1024
 _STACK = 8 * 1024 * 1024
 
 
-def main(call: str) -> None:
-    """Answers the one call on standard input and ends the process, without any clean-up. What every such call needs
-    is imported before the request is there, which may be later; without one nothing is done."""
+def main() -> None:
+    """Forks workers until standard input, which is a socket, ends."""
+    from gitopsd import evaluate  # noqa: F401
+    from gitopsd.adapters.git import kept  # noqa: F401
+    from gitopsd.adapters.starlark import engine  # noqa: F401
+    from gitopsd.adapters.worker.server import serve
+
+    serve(_work)
+
+
+def _work() -> None:
+    """Answers the one call on standard input and ends the process, without any clean-up."""
     answers = os.dup(1)
     os.dup2(2, 1)
-    if call == "evaluate":
-        from gitopsd.adapters.starlark import engine  # noqa: F401
     with open(0, "rb", closefd=True) as requests:
         text = requests.read()
     if not text:
@@ -64,7 +70,6 @@ def _limit(asked: Mapping[str, Any]) -> None:
     import ctypes
 
     libc = ctypes.CDLL(None)
-    libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"] + 1))

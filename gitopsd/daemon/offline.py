@@ -52,9 +52,9 @@ class Offline:
             name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
             enclave="offline",
         )  # fmt: skip
-        with evaluator.prepared():
-            arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
-            return self._evaluated(environment, arguments, git, evaluator)
+        evaluator.prepare()
+        arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
+        return self._evaluated(environment, arguments, git, evaluator)
 
     def examine(self, args_file: Path | None = None) -> tuple[Problem, ...]:
         """Every problem of the package with a file of arguments: of its evaluation, of what it will not be given, and

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings, search_path
+from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.adapters.worker.process import search_path
 from gitopsd.errors import GitopsdError, Reason, StepError, UserError
 from gitopsd.model import codec
 from gitopsd.model.package import Package, Pin
@@ -123,46 +121,6 @@ def test_a_jq_program_sees_nothing_of_the_daemon_s_environment(monkeypatch: pyte
     assert "canary" not in repr(WORKERS.extract(program, None))
 
 
-def test_a_worker_has_no_file_of_the_daemon_no_environment_and_no_privileges_to_gain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PLANTED", "canary-4711")
-    asked = request(tmp_path / "mirror.git", {"main.star": run("for i in range(1000000000):\n    pass")})
-    with (tmp_path / "planted").open("wb") as planted:
-        os.set_inheritable(planted.fileno(), True)
-        thread = threading.Thread(target=lambda: refusal(lambda: LIMITED.evaluate(asked)))
-        thread.start()
-        try:
-            process = limited_child(deadline=time.monotonic() + 3)
-            files = open_files(process)
-            environment = (process / "environ").read_bytes()
-            status = (process / "status").read_text()
-        finally:
-            thread.join()
-    assert not [name for name in files if "planted" in name]
-    assert b"canary" not in environment
-    assert "NoNewPrivs:\t1" in status
-
-
-def open_files(process: Path) -> list[str]:
-    found = []
-    for item in (process / "fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            found.append(str(item.readlink()))
-    return found
-
-
-def limited_child(deadline: float) -> Path:
-    """The process folder of the one child of this process, once it has limited itself."""
-    while time.monotonic() < deadline:
-        for child in children():
-            process = Path("/proc") / child
-            if "NoNewPrivs:\t1" in (process / "status").read_text():
-                return process
-        time.sleep(0.01)
-    raise AssertionError("there is no worker")
-
-
 # --- answers ----------------------------------------------------------------------------------------------
 
 
@@ -228,23 +186,6 @@ def test_files_of_a_dependency_are_kept_for_its_commit_alone(tmp_path: Path) -> 
     moved = replace(complete.package.pins[0], commit="0" * 40)
     refused = workers.evaluate(replace(complete, package=replace(complete.package, pins=(moved,))))
     assert "cannot read" in refused.problems[0].message
-
-
-def test_a_prepared_worker_answers_one_evaluation_and_ends_when_nobody_asks_it(tmp_path: Path) -> None:
-    workers, asked = WorkerEvaluator(), request(tmp_path / "mirror.git", {"main.star": run("return 1")})
-    with workers.prepared():
-        (prepared,) = children()
-        first = workers.evaluate(asked)
-        assert children() == set()
-        assert workers.evaluate(asked) == first
-    with workers.prepared():
-        assert children().isdisjoint({prepared})
-    assert children() == set()
-
-
-def children() -> set[str]:
-    """The process ids of this process' children."""
-    return {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
 
 
 def test_lowered_sources_are_kept_and_used_again(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import starlark_go
-
+from gitopsd.adapters.starlark import binding as starlark_go
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.errors import Translator
 from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable

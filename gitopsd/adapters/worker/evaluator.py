@@ -1,0 +1,167 @@
+"""The port ``Evaluator``: every call in a fresh, limited process of its own.
+
+A worker is a fork of a Python in isolated mode with an empty environment and no descriptor of the daemon but its own
+four (``server.py``), and sets limits on itself before it reads what a package author wrote (``daemon/evaluator.py``).
+The wall clock and the size of the answer are watched from here. What passes a limit, or crashes, ends its worker and
+is UserError EVALUATION_LIMIT, which says which limit it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitopsd import ports
+from gitopsd.adapters.worker.documents import Documents
+from gitopsd.adapters.worker.process import ForkServer, OverError
+from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.model import codec
+from gitopsd.model.plan import Evaluation
+from gitopsd.model.values import Frozen, Json, freeze, thaw
+from gitopsd.ports import EvaluationRequest, YamlDocument
+
+codec.register(ports)
+
+_MIB = 1024 * 1024
+_OUT_OF_MEMORY = (
+    b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate", b"pthread_create failed",
+)  # fmt: skip
+"""What a worker complains of at its limit; the last is Go's, when no memory is left for the stack of a thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """What one worker may use. ``memory`` is data memory in bytes, ``cpu`` and ``wall`` are seconds, ``answer`` is
+    the size of its answer in bytes."""
+
+    memory: int = 256 * _MIB
+    cpu: int = 20
+    wall: float = 30.0
+    answer: int = 64 * _MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Limits of evaluations, and of the small calls (templates, jq, YAML). ``cache`` is a folder for lowered sources;
+    empty: none is kept."""
+
+    evaluation: WorkerLimits = WorkerLimits()
+    small: WorkerLimits = WorkerLimits(cpu=10, wall=15.0)
+    cache: str = ""
+
+
+class WorkerEvaluator:
+    """Implements :class:`gitopsd.ports.Evaluator`; may be called from many threads at once."""
+
+    def __init__(self, settings: WorkerSettings | None = None) -> None:
+        self._settings = settings or WorkerSettings()
+        self._documents = Documents()
+        self._server = ForkServer()
+
+    def prepare(self) -> None:
+        """Lets workers get ready while the caller still finds out what to ask."""
+        self._server.start()
+
+    def evaluate(self, request: EvaluationRequest) -> Evaluation:
+        """The package's plan, or its problems, or what it still needs."""
+        payload = {"request": codec.encode(request), "cache": self._settings.cache}
+        answer = self._ask("evaluate", payload, self._settings.evaluation, f"the package {request.package.locator}")
+        found: Evaluation = codec.decode(answer)
+        return found
+
+    def render(self, files: Mapping[str, tuple[str, Json]]) -> dict[str, bytes]:
+        """Go templates by path, each with its text and data."""
+        payload = {path: [text, json.dumps(thaw(data), ensure_ascii=False)] for path, (text, data) in files.items()}
+        answer = self._ask("render", payload, self._settings.small, f"the template {', '.join(sorted(files))}")
+        return {path: base64.b64decode(content) for path, content in answer.items()}
+
+    def extract(self, program: str, document: Json) -> tuple[Json, ...]:
+        """The results of a jq program over a document."""
+        payload = {"program": program, "document": json.dumps(thaw(document), sort_keys=True)}
+        answer = self._ask("extract", payload, self._settings.small, f"the jq program {program[:200]!r}")
+        return tuple(freeze(item) for item in answer)
+
+    def parse(self, templates: Mapping[str, str], programs: Mapping[str, str]) -> Mapping[str, str]:
+        """What is wrong with each Go template and each jq program, by its key; nothing of them is run."""
+        payload = {"templates": dict(templates), "programs": dict(programs)}
+        found: dict[str, str] = self._ask("parse", payload, self._settings.small, "a template or jq program")
+        return found
+
+    def load_yaml(self, text: bytes, origin: str) -> YamlDocument:
+        """A YAML (or JSON) text as data, with the line and column of each value; a text that was read lately needs
+        no worker. UserError CONFIG_INVALID, with the position, for what is no YAML."""
+        key = hashlib.sha256(text).digest()
+        kept = self._documents.get(key)
+        if kept is not None:
+            return kept
+        payload = {"text": base64.b64encode(text).decode(), "origin": origin}
+        answer = self._ask("load_yaml", payload, self._settings.small, origin)
+        document = YamlDocument(
+            data=freeze(answer["data"]),
+            marks=Frozen({path: (line, column) for path, (line, column) in answer["marks"].items()}),
+            duplicates=tuple(answer["duplicates"]),
+        )
+        self._documents.keep(key, document, size=len(json.dumps(answer)))
+        return document
+
+    def _ask(self, call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:
+        """The answer of a fresh worker. Raises what the worker reports, and UserError EVALUATION_LIMIT."""
+        head = {"call": call, "memory": limits.memory, "cpu": limits.cpu}
+        request = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        end = time.monotonic() + limits.wall
+        try:
+            with self._server.worker() as worker:
+                answer, complaint = worker.ask(request, end=end, limit=limits.answer)
+                status = worker.status(end)
+        except OverError as over:
+            raise _exceeded(what, over.limit, limits) from None
+        return _read(answer, complaint, status, what, limits)
+
+
+def _read(answer: bytes, complaint: bytes, status: int | None, what: str, limits: WorkerLimits) -> Any:
+    """What a finished worker said. A worker that ended without an answer was ended by a limit, or crashed."""
+    if status is None:
+        raise RuntimeError("the fork server of the workers was ended")
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise _exceeded(what, "time", limits)
+    if not answer or status != 0:
+        memory = any(mark in complaint for mark in _OUT_OF_MEMORY)
+        raise _exceeded(what, "memory" if memory else "crash", limits)
+    said = json.loads(answer.decode("utf-8", "surrogatepass"))
+    if "ok" in said:
+        return said["ok"]
+    if "limit" in said:
+        raise _exceeded(what, said["limit"], limits)
+    if "bug" in said:
+        raise RuntimeError(f"the evaluation worker failed: {said['bug']}")
+    error = said["error"]
+    kind = StepError if error.pop("kind") == "step" else UserError
+    raise kind(Reason(error.pop("reason")), error.pop("message"), **error)
+
+
+def _exceeded(what: str, limit: str, limits: WorkerLimits) -> UserError:
+    told, hint = {
+        "memory": (
+            f"used more than {limits.memory // _MIB} MiB of memory",
+            "look for a list or text that grows without end; the operator can raise the limit",
+        ),
+        "time": (
+            f"ran longer than {limits.cpu} s of CPU time or {limits.wall:g} s in all",
+            "look for a loop that takes too long; the operator can raise the limit",
+        ),
+        "answer": (
+            f"gave more than {limits.answer // _MIB} MiB of result",
+            "look for texts or lists that are far too long; the operator can raise the limit",
+        ),
+        "crash": (
+            "crashed the process that evaluated it",
+            "look for values that hold themselves or nest very deeply",
+        ),
+    }[limit]  # fmt: skip
+    return UserError(Reason.EVALUATION_LIMIT, f"{what} {told}; the evaluation was ended", hint=hint)

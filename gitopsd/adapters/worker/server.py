@@ -1,0 +1,100 @@
+"""The fork server: a process that has imported what workers need, and forks a fresh one for each call.
+
+It starts with an empty environment, runs nothing that an author wrote, and has one thread. Its standard input is a
+socket: each message asks for one, with its four descriptors: its standard input, output and error,
+and its life line. Over the life line the server tells how the worker ended (the exit code, or a signal as a
+negative number); a life line that the other end shuts or loses ends the worker. The end of the socket ends all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Sequence
+
+STATUS = struct.Struct("i")
+FORK = b"f"
+_DESCRIPTORS = 4
+_SET_DEATH_SIGNAL = 1
+
+
+def serve(act: Callable[[], None]) -> None:
+    """Forks workers, each of which calls ``act``, until the socket ends; does not return."""
+    _Server(act).run()
+
+
+class _Server:
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+        self._pid = os.getpid()
+        self._prctl = ctypes.CDLL(None).prctl
+        self._control = socket.socket(fileno=0)
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._control, selectors.EVENT_READ, self._start)
+        self._selector.register(self._wake[0], selectors.EVENT_READ, self._reap)
+        self._life_by_pid: dict[int, socket.socket] = {}
+
+    def run(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def _start(self) -> None:
+        asked, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), _DESCRIPTORS)
+        if not asked:
+            os._exit(0)  # workers end with their parent
+        pid = os.fork()
+        if pid == 0:
+            self._become(descriptors)
+        *standard, last = descriptors
+        for descriptor in standard:
+            os.close(descriptor)
+        life = self._life_by_pid[pid] = socket.socket(fileno=last)
+        self._selector.register(life, selectors.EVENT_READ, lambda: self._kill(pid))
+
+    def _become(self, descriptors: Sequence[int]) -> None:
+        """A worker keeps nothing of the server open, and ends when the server does."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() == self._pid:
+                for target, source in enumerate(descriptors[:3]):
+                    os.dup2(source, target)
+                self._selector.close()
+                for other in self._life_by_pid.values():
+                    other.close()
+                for descriptor in (*descriptors, *self._wake):
+                    os.close(descriptor)
+                self._act()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+
+    def _kill(self, pid: int) -> None:
+        """No other process can have the number: a worker keeps it until ``_reap``."""
+        if pid in self._life_by_pid:
+            self._selector.unregister(self._life_by_pid[pid])
+            os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        os.read(self._wake[0], 4096)
+        while self._life_by_pid:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            life = self._life_by_pid.pop(pid)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(life)
+            with life, contextlib.suppress(OSError):
+                life.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
