@@ -63,6 +63,7 @@ def page() -> str:
     parts = [HEAD.format(evaluation=EVALUATED, warned=WARNED, kept=KEPT, later=LATER)]
     parts.append("\n## Plan methods and their arguments\n")
     classes = {METHOD_BY_OP[op]: kind.value for op, kind in KIND_BY_OP.items()} | {"add_services": "desired"}
+    classes["request"] += ", capture with GetHttpRequestRecipe"
     for name, method in METHODS.items():
         parts.append(f"\n### plan.{name} ({classes[name]})\n\n" + table(name, rows(method.signature)))
     parts.append("\n## Types and their fields\n")

@@ -20,6 +20,7 @@ from gitopsd.model.ops import (
     Op,
     RemoveService,
     RenderTemplates,
+    Request,
     RunSh,
     StopService,
     Store,
@@ -29,7 +30,7 @@ from gitopsd.model.ops import (
     Verify,
     life_of,
 )
-from gitopsd.model.parts import Artifacts, ExecRecipe, Image, Mount, Persistent, Port, ServiceSpec
+from gitopsd.model.parts import Artifacts, ExecRecipe, HttpRecipe, Image, Mount, Persistent, Port, ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Plan, Problem
 from gitopsd.model.record import LastGood, RecordedEnclave
 from gitopsd.model.run import Applied
@@ -173,6 +174,11 @@ class Script:
     def exec(self, service: str, *command: Value) -> StepResult:
         op = Exec(service=service, life=self.lives[service], recipe=ExecRecipe(command=command))
         return StepResult(step=self.add(self.ordinal(f"exec/{service}"), op), field="output")
+
+    def request(self, service: str, method: str, endpoint: str) -> StepResult:
+        recipe = HttpRecipe(method=method, port="http", endpoint=endpoint)
+        op = Request(service=service, life=self.lives[service], recipe=recipe, any_code=True)
+        return StepResult(step=self.add(self.ordinal(f"request/{service}"), op), field="body")
 
     def task(
         self, name: str, run: Value, *, files: Mapping[str, str] | None = None, store: Mapping[str, str] | None = None

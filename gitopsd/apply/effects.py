@@ -17,6 +17,7 @@ from gitopsd.model.environment import InterruptedPolicy
 from gitopsd.model.ops import (
     AddService,
     Exec,
+    Kind,
     Print,
     RenderTemplates,
     Request,
@@ -26,6 +27,7 @@ from gitopsd.model.ops import (
     UploadFiles,
     Verify,
     Wait,
+    kind_of,
 )
 from gitopsd.model.package import Download
 from gitopsd.model.parts import Port
@@ -33,8 +35,6 @@ from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Intent, Step, StepOutput
 from gitopsd.model.values import Frozen, Json, Value, plain_text
 from gitopsd.ports import CommandResult, TaskSpec, TreeFile
-
-ONE_SHOTS = (Exec, Request, RunSh, RunPython)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def perform(
     never repeated. Raises StepError when it fails.
     """
     incarnation = _incarnation(item, known)
-    if isinstance(item.op, ONE_SHOTS):
+    if kind_of(item.op) is Kind.ONE_SHOT:
         effect = _once(item, known, _Attempt(inputs=inputs, incarnation=incarnation, intents=intents), patience)
     else:
         effect = _plain(item, known, patience)
@@ -176,6 +176,9 @@ def _plain(item: Instruction, known: Known, patience: Patience) -> Effect:
             return Effect(artifacts={op.name: _render(cast("RenderTemplates", known.op_of(item)), known)})
         case StoreServiceFiles():
             return Effect(artifacts={op.name: site.backend.capture(site.enclave, op.service, op.src)})
+        case Request():
+            request = cast("Request", known.op_of(item))
+            return Effect(values=run_request(site, request, ports_of(op.life, known), patience))
         case Wait():
             probe = cast("Wait", known.op_of(item)).probe
             return Effect(values=until(site, op.service, probe, ports_of(op.life, known), patience))

@@ -39,7 +39,7 @@ class Comparison(Seen):
         current = self.recorded.steps.get(item.id)
         sight = self.sight(item)
         kind = kind_of(item.op)
-        if kind is Kind.ONE_SHOT and found and step_policy(item.id, self.policy) is StepPolicy.ONCE:
+        if found and step_policy(item, self.policy) is StepPolicy.ONCE:
             why = Why.NONE if found[0] is current else Why.RECALLED
             return Change(id=item.id, action=Action.KEEP, why=why, before=found[0], after=item)
         if kind not in (Kind.ONE_SHOT, Kind.CAPTURE):

@@ -25,6 +25,7 @@ from gitopsd.model.ops import (
     Op,
     Print,
     RemoveService,
+    Request,
     StartService,
     StopService,
     artifacts_made_by,
@@ -161,14 +162,15 @@ def _executions(item: Instruction, acted: dict[str, list[str]], moved: dict[str,
 def _each_commit(item: Instruction, policy: Policy) -> bool:
     if isinstance(item.op, AddService):
         return item.op.force_update
-    return kind_of(item.op) is Kind.ONE_SHOT and step_policy(item.id, policy) is StepPolicy.ALWAYS
+    return step_policy(item, policy) is StepPolicy.ALWAYS
 
 
-def step_policy(step: str, policy: Policy) -> StepPolicy:
-    """How often a one-shot runs: the first rule whose glob matches its id, else per incarnation."""
-    for rule in policy.steps:
-        if fnmatchcase(step, rule.glob):
-            return rule.policy
+def step_policy(item: Instruction, policy: Policy) -> StepPolicy:
+    """How often a one-shot or a request runs: the first rule whose glob matches its id, else per incarnation."""
+    if kind_of(item.op) is Kind.ONE_SHOT or isinstance(item.op, Request):
+        for rule in policy.steps:
+            if fnmatchcase(item.id, rule.glob):
+                return rule.policy
     return StepPolicy.PER_INCARNATION
 
 

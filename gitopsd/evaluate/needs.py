@@ -111,7 +111,7 @@ class _Tracker:
         own = words_of_op(item.op)
         if isinstance(item.op, RenderTemplates):
             self._words_by_id[item.id] = own
-        if kind_of(item.op) in (Kind.PURE, Kind.CAPTURE):
+        if kind_of(item.op) is Kind.PURE:
             return
         if not isinstance(item.op, UploadFiles):
             words = own.union(*(self._words_by_id.get(maker, frozenset()) for maker in makers))

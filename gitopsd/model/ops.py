@@ -239,8 +239,8 @@ def spec_of(op: Op) -> Op:
 
 
 def kind_of(op: Op) -> Kind:
-    """The class of an op, which decides how it is treated."""
-    return KIND_BY_OP[type(op)]
+    """The class of an op, which decides how it is treated. A request that only reads is a capture."""
+    return Kind.CAPTURE if isinstance(op, Request) and op.recipe.method == "GET" else KIND_BY_OP[type(op)]
 
 
 def method_of(op: Op) -> str:

@@ -95,6 +95,14 @@ def captured(*commands: str) -> Write:
     return write
 
 
+def asked(method: str, image: str = "db:1") -> Write:
+    def write(s: Script) -> None:
+        s.service("db", image=image, data="db")
+        s.service("reader", env={"ID": s.request("db", method, "/identity")})
+
+    return write
+
+
 def stopped(command: str) -> Write:
     def write(s: Script) -> None:
         s.service("job", data="job")
@@ -125,6 +133,8 @@ CASES: dict[str, tuple[Write, Write]] = {
         database(data=""),
         database(image="db:2", data=""),
     ),
+    "an image bump under a GET on a persistent directory": (asked("GET"), asked("GET", "db:2")),
+    "an image bump under a POST on a persistent directory": (asked("POST"), asked("POST", "db:2")),
     "a renamed database": (database(), database(name="database")),
     "a service that ends stopped, unchanged": (stopped("a"), stopped("a")),
     "a service that ends stopped, another command": (stopped("a"), stopped("b")),

@@ -60,6 +60,11 @@ class Writer:
             turn = self.script.counts.get(f"exec/{name}", 0)
             self.results.append(self.script.exec(name, f"do {two % 3} in turn {turn}", self.value(three)))
 
+    def request(self, one: int, two: int, three: int) -> None:
+        if (name := self.running(one)) is not None:
+            turn = self.script.counts.get(f"request/{name}", 0)
+            self.results.append(self.script.request(name, ("GET", "POST")[two % 2], f"/{three % 3}/turn/{turn}"))
+
     def task(self, one: int, two: int, three: int) -> None:
         name = f"t{one % 3}"
         if f"task/{name}" in {item.id for item in self.script.items}:
@@ -100,7 +105,10 @@ class Writer:
             self.up[name] = False
 
 
-KINDS = ("service", "service", "exec", "exec", "task", "template", "upload", "capture", "verify", "remove", "stop")
+KINDS = (
+    "service", "service", "exec", "exec", "request", "task", "template", "upload", "capture", "verify", "remove",
+    "stop",
+)  # fmt: skip
 MOVES = st.lists(
     st.tuples(st.sampled_from(KINDS), st.integers(0, 11), st.integers(0, 11), st.integers(0, 11)), max_size=12
 )

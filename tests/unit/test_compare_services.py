@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from gitopsd.model.diff import Diff
-from gitopsd.model.environment import DriftPolicy, Policy
+from gitopsd.model.environment import DriftPolicy, Policy, StepPolicy, StepRule
 from gitopsd.model.plan import Plan
 from gitopsd.model.record import State
 from gitopsd.model.run import Applied
-from gitopsd.model.values import Secret
+from gitopsd.model.values import Frozen, Secret
 from tests.worlds import ENCLAVE, Devnet, Script, lines_of, plan_of, text
 
 
@@ -225,3 +226,32 @@ def test_on_the_way_back_a_life_that_was_over_keeps_the_results_of_then() -> Non
     mark = len(net.backend.effects)
     assert net.go_back().ok
     assert net.effects_since(mark) == [("remove", "tool")]
+
+
+def test_a_get_that_an_older_release_recorded_is_read_again_only_with_its_service() -> None:
+    def plan(image: str) -> Plan:
+        def write(s: Script) -> None:
+            s.service("db", image=image, data="db")
+            s.service("reader", env={"ID": s.request("db", "GET", "/identity")})
+
+        return plan_of(write)
+
+    net = net_with(plan("db:1"))
+    step = net.recorded.steps["request/db@0"]
+    net.record.finish(ENCLAVE, replace(step, inputs=Frozen()))
+    assert net.compare(plan("db:1"), "c2").empty
+    assert actions(net.compare(plan("db:2"), "c2"))["request/db@0"] == "run"
+
+
+@pytest.mark.parametrize(("policy", "asked"), [(StepPolicy.ONCE, 0), (StepPolicy.ALWAYS, 1)])
+def test_the_policy_of_a_step_holds_for_requests_of_either_kind(policy: StepPolicy, asked: int) -> None:
+    def write(s: Script) -> None:
+        s.service("db", data="db")
+        s.request("db", "GET", "/height")
+        s.request("db", "POST", "/deploy")
+
+    net = Devnet(policy=Policy(steps=(StepRule(glob="request/*", policy=policy),)))
+    assert net.deploy(plan_of(write)).ok
+    mark = len(net.backend.effects)
+    assert net.deploy(plan_of(write), "c2").ok
+    assert [what for _, what in net.effects_since(mark, "request")] == ["db: GET /height", "db: POST /deploy"] * asked
