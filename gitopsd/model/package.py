@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gitopsd.model.codec import digest
+from gitopsd.model.codec import canonical, digest, dumps
 from gitopsd.model.values import Frozen, Json
 
 
@@ -117,8 +117,10 @@ class Arguments:
 
     @property
     def digest(self) -> str:
-        """Of the values alone; secrets take part by name."""
-        return digest(self.values)
+        """Of the values alone, and of the order of their keys where it is not the sorted one, since a package sees it;
+        secrets take part by name."""
+        written = dumps(self.values)
+        return digest(self.values if written == canonical(self.values) else written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

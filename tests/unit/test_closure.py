@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from gitopsd.adapters.memory import MemoryBackend
+from gitopsd.adapters.store import SqlStore
 from gitopsd.errors import Reason, UserError
+from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
 from gitopsd.model.package import Arguments, Missing, Package
 from gitopsd.model.plan import Evaluation, Plan
+from gitopsd.model.values import Frozen, Json
 from gitopsd.ports import EvaluationRequest
-from gitopsd.resolve.closure import close
+from gitopsd.resolve.closure import close, desired
 from tests.unit.sources import COMMIT, SOURCE, Files, Yaml
 
 ENVIRONMENT = Environment(name="dev", source=SOURCE, package="package", enclave="dev")
@@ -60,3 +65,21 @@ def test_a_package_that_always_asks_for_more_ends() -> None:
     rounds = tuple((f"github.com/a/r{number}",) for number in range(40))
     with pytest.raises(UserError, match="after 32 rounds"):
         close(replace(REQUEST, cluster_type="local"), ENVIRONMENT, Files(), Files(), Asking(*rounds))
+
+
+def test_a_plan_is_kept_for_arguments_in_their_order() -> None:
+    evaluator = Asking()
+    sources = SimpleNamespace(git=Files(), downloads=Files(), evaluator=evaluator, store=SqlStore("sqlite://"))
+
+    def evaluations(*values: Json) -> list[int]:
+        counts = []
+        for value in values:
+            arguments = Arguments(values=Frozen({"of": (value,)}))
+            desired(replace(REQUEST, arguments=arguments), ENVIRONMENT, MemoryBackend(), sources)
+            counts.append(len(evaluator.pins))
+        return counts
+
+    sorted_keys, as_written = Frozen({"a": 1, "b": 2}), Frozen({"b": 2, "a": 1})
+    assert evaluations(sorted_keys, as_written, sorted_keys, as_written) == [1, 2, 2, 2]
+    assert digest(Frozen({"a": 1, "b": 2})) == Arguments(values=sorted_keys).digest, "records keep theirs"
+    sources.store.close()
