@@ -107,9 +107,8 @@ class Sources:
         """The content digest of a folder that an image is built from, and that has to hold ``file``. Raises HostError
         and MissingSource."""
         place = self._resolved(folder, calling_file)
-        url, commit = self._commit(place)
         try:
-            files = self._trees.files(url, commit, place.path)
+            _, files = self._first(place, self._trees.files, named=is_absolute(folder))
         except GitopsdError as error:
             raise HostError(f"cannot build from {shown(folder)}: {error.message}") from error
         if posixpath.normpath(file) not in {item.path for item in files}:

@@ -11,7 +11,7 @@ from gitopsd.evaluate import evaluate
 from gitopsd.evaluate.engine import HostError
 from gitopsd.evaluate.sources import Sources
 from gitopsd.model.package import Arguments, Package, Pin
-from gitopsd.ports import EvaluationRequest
+from gitopsd.ports import EvaluationRequest, TreeFile
 from tests.evaluating import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
 
 
@@ -64,13 +64,32 @@ class TwoTrees(MemoryTrees):
     def read(self, url: str, commit: str, path: str) -> bytes:
         return b"published" if url == "published" else super().read(url, commit, path)
 
+    def files(self, url: str, commit: str, path: str) -> tuple[TreeFile, ...]:
+        if url == "published":
+            return (TreeFile(path="Dockerfile", mode=0o644, content=f"FROM {path}".encode()),)
+        return super().files(url, commit, path)
 
-def test_what_was_found_where_it_is_published_is_not_beside_the_package() -> None:
+
+def copied() -> Sources:
+    """Those of a package that was copied alone, and keeps the name that it is published under."""
     pin = Pin(root="github.com/up/mono", ref="HEAD", url="published", commit="d" * 40)
     package = Package(
         locator=LOCATOR, url=URL, commit="c" * 40, path="copies/net", name="github.com/up/mono/net", pins=(pin,)
     )
-    sources = Sources(package, TwoTrees({"copies/net/main.star": ""}))
+    return Sources(package, TwoTrees({"copies/net/main.star": ""}))
+
+
+def test_an_image_is_built_from_where_its_folder_is_published() -> None:
+    sources = copied()
+    main = sources.main_file().path
+    one, other = (sources.build(f"github.com/up/mono/{name}", "Dockerfile", main) for name in ("one", "other"))
+    assert one != other
+    with pytest.raises(HostError, match="no file or folder inside the repository"):
+        sources.build("../one", "Dockerfile", main)
+
+
+def test_what_was_found_where_it_is_published_is_not_beside_the_package() -> None:
+    sources = copied()
     main = sources.main_file().path
     assert sources.read("github.com/up/mono/lib/x.star", main).content == b"published"
     with pytest.raises(HostError, match="no file or folder inside the repository"):
