@@ -192,8 +192,21 @@ def test_lowered_sources_are_kept_and_used_again(tmp_path: Path) -> None:
     workers = WorkerEvaluator(WorkerSettings(cache=str(tmp_path / "cache")))
     asked = request(tmp_path / "mirror.git", {"main.star": run("return [1][0]")})
     first = workers.evaluate(asked)
-    assert list((tmp_path / "cache").iterdir())
+    assert kept(tmp_path / "cache")
     assert workers.evaluate(asked) == first
+
+
+def kept(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if not path.name.startswith(".")]
+
+
+def test_what_is_kept_is_bounded_and_made_again_when_it_was_lost(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    complete = with_dependency(request(tmp_path / "mirror.git", {"main.star": IMPORTING}), tmp_path)
+    first = WorkerEvaluator(WorkerSettings(cache=str(cache), cache_size=0)).evaluate(complete)
+    assert first.plan is not None and kept(cache) == []
+    assert WorkerEvaluator(WorkerSettings(cache=str(cache))).evaluate(complete) == first
+    assert kept(cache)
 
 
 def test_templates_are_rendered_as_go_does() -> None:

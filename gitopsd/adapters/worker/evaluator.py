@@ -21,6 +21,7 @@ from gitopsd import ports
 from gitopsd.adapters.worker.documents import Documents
 from gitopsd.adapters.worker.process import ForkServer, OverError
 from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.kit import cachefile
 from gitopsd.model import codec
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, Json, freeze, thaw
@@ -48,12 +49,13 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """Limits of evaluations, and of the small calls (templates, jq, YAML). ``cache`` is a folder for lowered sources;
-    empty: none is kept."""
+    """Limits of evaluations, and of the small calls (templates, jq, YAML). ``cache`` is a folder for lowered sources
+    and files of dependencies (empty: none are kept), ``cache_size`` what it may take on the disk, in bytes."""
 
     evaluation: WorkerLimits = WorkerLimits()
     small: WorkerLimits = WorkerLimits(cpu=10, wall=15.0)
     cache: str = ""
+    cache_size: int = 128 * _MIB
 
 
 class WorkerEvaluator:
@@ -73,6 +75,8 @@ class WorkerEvaluator:
         payload = {"request": codec.encode(request), "cache": self._settings.cache}
         answer = self._ask("evaluate", payload, self._settings.evaluation, f"the package {request.package.locator}")
         found: Evaluation = codec.decode(answer)
+        if self._settings.cache:
+            cachefile.tidy(self._settings.cache, size=self._settings.cache_size)
         return found
 
     def render(self, files: Mapping[str, tuple[str, Json]]) -> dict[str, bytes]:
