@@ -52,7 +52,7 @@ class Arguments:
                 raise Unlowerable("nothing to check")
             self.edits.open(frame.wrap.start, frame.wrap.prefix, frame.wrap.origin)
             self.edits.close(self.previous, frame.wrap.suffix)
-            frame.argument, stars = frame.wrap.start, self.tokens[frame.wrap.start - 1]
+            frame.argument, stars = frame.wrap.start, frame.stars
             frame.wrap, frame.compared = None, ""
         elif frame.first in _CHECKED_CALLS and not frame.keyword and frame.current >= 0:
             self.check_first()

@@ -19,6 +19,7 @@ class Edits:
         self.out = list(tokens)
         self.before: dict[int, list[tuple[str, int]]] = {}
         self.after: dict[int, str] = {}
+        self.stored: dict[int, int] = {}
         self._counted = 0
         self._line = 1
 
@@ -61,6 +62,8 @@ class Edits:
     def origins(self) -> dict[tuple[int, int], int]:
         """Map (line, column) of each helper's parenthesis in the edited text to the author's line.
 
+        An augmented assignment has two: (line, -column) is for what fails when the result is stored.
+
         A call that is refused before its body runs has the position of the body's first instruction. A literal has
         none, so the engine gives the line of the `def`; a helper before the literal would change that.
         """
@@ -75,7 +78,7 @@ class Edits:
                     found[line, column] = self._function_of(index)
                 column += len(prefix)
             if token.startswith(")("):
-                found[line, column + 1] = index
+                found[line, column + 1], found[line, -column - 1] = index, self.stored[index]
             line, column = _advance(token + self.after.get(index, ""), line, column)
         return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
 

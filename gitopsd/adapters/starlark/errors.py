@@ -26,7 +26,7 @@ _UNHASHABLE = {
     "unhashable: bytes.elems": "unhashable: module",
     "unhashable: string.codepoints": "unhashable: an object of a Kurtosis type",
 }
-_TYPE = re.compile(r"\b(?:tuple|function)\b(?!:| index)")
+_TYPE = re.compile(r"\b(?:tuple|function)\b(?!:| index| of)")
 _NAMING = re.compile(
     r"(?:too many|not enough) values to unpack \(got|got \w+ in sequence assignment|got \w+, want int\Z"
 )
@@ -72,14 +72,16 @@ class Translator:
         self, error: starlark_go.errors.EvalError, path: str, message: str | None, kind: ProblemKind
     ) -> StarlarkProblem:
         frames = [found for line in error.backtrace.splitlines() if (found := _FRAME.match(line))]
+        frames = [frame for frame in frames if frame["file"] is not None]
+        is_stored = bool(frames) and frames[-1]["function"] == f"{MARK}_stored"
         stack = tuple(
             StackFrame(
                 file=frame["file"],
-                line=self._line(frame["file"], int(frame["line"]), int(frame["column"])),
+                line=self._line(frame, is_stored=is_stored and frame is frames[-2]),
                 function=frame["function"],
             )
             for frame in frames
-            if frame["file"] is not None and frame["file"] != FILE
+            if frame["file"] != FILE
         )
         last = stack[-1] if stack else StackFrame(file=path, line=0, function="")
         is_native = "\nError in " in error.backtrace
@@ -89,8 +91,7 @@ class Translator:
 
     def _words(self, message: str, frames: list[re.Match[str]], *, is_native: bool) -> str:
         """Undo what a helper added to the engine's words."""
-        inner = next((frame for frame in reversed(frames) if frame["file"] is not None), None)
-        helper = inner["function"].removeprefix(MARK) if inner is not None and inner["file"] == FILE else ""
+        helper = frames[-1]["function"].removeprefix(MARK) if frames and frames[-1]["file"] == FILE else ""
         refused = helper != "fail" and bool(helper) and message.startswith("fail: ")
         if refused:
             message = message.removeprefix("fail: ")
@@ -106,7 +107,9 @@ class Translator:
         message = _FUNCTION.sub(lambda match: render(match[0]), message)
         return message.replace(f"function {MARK}_", "function ").replace(f"function {MARK}", "function ")
 
-    def _line(self, path: str, line: int, column: int) -> int:
+    def _line(self, frame: re.Match[str], *, is_stored: bool) -> int:
+        """Find the author's line of a frame; `is_stored` when an augmented assignment failed to store its result."""
+        path, line, column = frame["file"], int(frame["line"]), int(frame["column"])
         if path not in self._origins:
             try:
                 self._origins[path] = origins(
@@ -117,7 +120,7 @@ class Translator:
                 )
             except (KeyError, Unlowerable):
                 self._origins[path] = {}
-        return self._origins[path].get((line, column), line)
+        return self._origins[path].get((line, -column if is_stored else column), line)
 
 
 def _rendered(message: str) -> str:

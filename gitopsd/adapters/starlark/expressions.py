@@ -152,6 +152,8 @@ class Expressions(Arguments):
         self.finish_argument()
         if frame.compared:
             self.check_compared()
+        if frame.kind == frames.DICT and frame.place:
+            self.placed = frame.place
         if frame.kind == frames.INDEX:
             self.finish_index(frame, at)
         if frame.kind == frames.CALL or (frame.kind == frames.INDEX and not frame.parts):
@@ -250,7 +252,8 @@ class Expressions(Arguments):
         """Unpacked arguments are checked; the star of a parameter stays."""
         frame = self.frame
         if frame.kind == frames.CALL and frame.wrap is None:
-            helper = "star(" if self.tokens[at] == "*" else "stars("
+            frame.stars = self.tokens[at]
+            helper = "star(" if frame.stars == "*" else "stars("
             suffix = ")"
             if self.careful and helper == "stars(" and frame.keywords and frame.start == frame.opener - 1:
                 helper, suffix = f"stars_of({self.tokens[frame.start]},", f",{frame.keywords})"

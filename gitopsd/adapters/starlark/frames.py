@@ -45,8 +45,8 @@ class Frame:
 
     __slots__ = (
         "argument", "comma", "compared", "composed", "current", "default", "first", "keyword", "keywords", "kind",
-        "loop", "multiple", "negated", "opener", "parts", "pending", "place", "seen", "signature", "start", "targets",
-        "test", "wrap",
+        "loop", "multiple", "negated", "opener", "parts", "pending", "place", "seen", "signature", "stars", "start",
+        "targets", "test", "wrap",
     )  # fmt: skip
 
     def __init__(self, kind: int, opener: int, start: int) -> None:
@@ -65,6 +65,7 @@ class Frame:
         self.loop = -1
         self.parts = 0
         self.wrap: Wrap | None = None
+        self.stars = ""
         self.first = ""
         self.signature: list[str] = []
         self.test = False

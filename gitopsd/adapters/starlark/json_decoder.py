@@ -7,6 +7,7 @@ import re
 from typing import NoReturn
 
 from gitopsd.adapters.starlark.crossing import type_of
+from gitopsd.adapters.starlark.json_scanner import fault, quoted
 from gitopsd.adapters.starlark.unpacking import by_position
 from gitopsd.evaluate.engine import HostError, StarlarkValue
 
@@ -17,8 +18,7 @@ _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NUMBER_CHARACTERS = re.compile(rb"[-+0-9.eE]*")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-_CONTROL = re.compile("[\0-\x1f]")
-_ESCAPE = re.compile(r"\\(u[^\"\\]{0,4}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u.{4}|.)", re.DOTALL)
 _PAIR = re.compile("([\ud800-\udbff])?([\udc00-\udfff])|([\ud800-\udbff])")
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "/": "/", "\\": "\\", '"': '"'}
 _CONSTANTS: tuple[tuple[bytes, StarlarkValue], ...] = ((b"null", None), (b"true", True), (b"false", False))
@@ -36,7 +36,6 @@ class Decoder:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.wants_key = False
 
     def document(self) -> StarlarkValue:
         """Read the whole text."""
@@ -51,7 +50,7 @@ class Decoder:
 
     def shown(self) -> str:
         """Quote the character here as Go's %q does for a byte."""
-        return _quoted(chr(self.data[self.at]))
+        return quoted(chr(self.data[self.at]))
 
     def skip(self) -> bool:
         """Skip blanks; tell whether something follows."""
@@ -107,9 +106,7 @@ class Decoder:
         entries: dict[str, StarlarkValue] = {}
         if self.next() != "}":
             while True:
-                self.wants_key = True
                 key = self.value(depth + 1)
-                self.wants_key = False
                 if not isinstance(key, str):
                     self.fail(f"got {type_of(key)} for object key, want string")
                 if self.next() != ":":
@@ -147,32 +144,21 @@ class Decoder:
         self.at = end + 1
         if b"\\" not in body and body.isascii():
             return body.decode("ascii")
+        if problem := fault(self.data[self.at - len(body) - 2 : self.at]):
+            self.fail(problem)
         text = _NOT_UTF8.sub("\ufffd", body.decode("utf-8", "surrogateescape"))
-        if control := _CONTROL.search(text):
-            self.fail(f"invalid character {_quoted(control[0])} in string literal")
-        return _PAIR.sub(self.pair, _ESCAPE.sub(self.escaped, text))
-
-    def escaped(self, match: re.Match[str]) -> str:
-        """Resolve one escape; halves of surrogate pairs are kept for `pair`."""
-        text = match[1]
-        if text[0] != "u":
-            if text not in _ESCAPED:
-                self.fail(f"invalid character {_quoted(text)} in string escape code")
-            return _ESCAPED[text]
-        for char in (text[1:] + '"')[:4]:
-            if char not in "0123456789abcdefABCDEF":
-                self.fail(f"invalid character {_quoted(char)} in \\u hexadecimal character escape")
-        return chr(int(text[1:], 16))
-
-    def pair(self, match: re.Match[str]) -> str:
-        """Join two halves; a lone one is no character."""
-        high, low = match[1], match[2]
-        if not (high and low):
-            return "\ufffd"
-        return chr(0x10000 + (ord(high) - 0xD800) * 0x400 + ord(low) - 0xDC00)
+        return _PAIR.sub(_joined, _ESCAPE.sub(_escaped, text))
 
 
-def _quoted(char: str) -> str:
-    """Quote a character as the errors of encoding/json do."""
-    special = {"'": "'\\''", '"': "'\"'", "\n": "'\\n'", "\t": "'\\t'", "\r": "'\\r'"}
-    return special.get(char) or (f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'")
+def _escaped(match: re.Match[str]) -> str:
+    """Resolve one escape; halves of surrogate pairs are kept for `_joined`."""
+    text = match[1]
+    return _ESCAPED[text] if text[0] != "u" else chr(int(text[1:], 16))
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Join two halves; a lone one is no character."""
+    high, low = match[1], match[2]
+    if not (high and low):
+        return "\ufffd"
+    return chr(0x10000 + (ord(high) - 0xD800) * 0x400 + ord(low) - 0xDC00)

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from gitopsd.adapters.starlark import times
 from gitopsd.adapters.starlark.crossing import type_of
-from gitopsd.adapters.starlark.json_decoder import MAX_DEPTH, Decoder
+from gitopsd.adapters.starlark.json_decoder import MAX_DEPTH
+from gitopsd.adapters.starlark.json_scanner import fault
 from gitopsd.adapters.starlark.unpacking import by_name, by_position
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
 
@@ -23,6 +24,7 @@ _ESCAPES = {
     '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f",
     "<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029",
 }  # fmt: skip
+_CONTROL = re.compile("[\\x00-\\x1f]")
 _TO_ESCAPE = re.compile('["\\\\<>&\\x00-\\x1f\\u2028\\u2029\\ud800-\\udfff]')
 
 
@@ -166,6 +168,9 @@ def _quoted(text: str) -> str:
 
 
 def _string(text: str) -> str:
+    """Write a string: printable ASCII as Go quotes it, all else as encoding/json does, which also hides HTML."""
+    if text.isascii() and not _CONTROL.search(text):
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\x7f", "\\x7f") + '"'
     return f'"{_TO_ESCAPE.sub(_escape, text)}"' if _TO_ESCAPE.search(text) else f'"{text}"'
 
 
@@ -207,7 +212,8 @@ def indent(args: Sequence[StarlarkValue], kwargs: Mapping[str, StarlarkValue]) -
     given = by_name("json.indent", (), kwargs, {"prefix": "string", "indent": "string"})
     prefix, step = given.get("prefix", ""), given.get("indent", "\t")
     (text,) = by_position("json.indent", args, {}, ["string"])
-    _check(text)
+    if problem := fault(text.encode("utf-8", "surrogateescape")):
+        raise HostError(f"json.indent: {problem}")
     out: list[str] = []
     depth = 0
     tokens = re.findall(r'"(?:[^"\\]|\\.)*"|[^\s"\[\]{},:]+|[\[\]{},:]', text, re.DOTALL)
@@ -222,26 +228,5 @@ def indent(args: Sequence[StarlarkValue], kwargs: Mapping[str, StarlarkValue]) -
             out.append(f"{token}\n{prefix}{step * depth}")
         else:
             out.append({":": ": ", ",": f",\n{prefix}{step * depth}"}.get(token, token))
-    return "".join(out)
-
-
-_PLACES = {
-    "want ',' or ']'": "after array element",
-    "want ':'": "after object key",
-    "want ',' or '}'": "after object key:value pair",
-    "after value": "after top-level value",
-}
-
-
-def _check(text: str) -> None:
-    """Refuse what is no JSON, in the words of Go's encoding/json."""
-    decoder = Decoder(text.encode("utf-8", "surrogateescape"))
-    try:
-        decoder.document()
-    except HostError as problem:
-        what = str(problem)
-        if decoder.at >= len(decoder.data) or "unclosed" in what:
-            raise HostError("json.indent: unexpected end of JSON input") from None
-        expected = "object key string" if decoder.wants_key else "value"
-        place = next((words for part, words in _PLACES.items() if part in what), f"looking for beginning of {expected}")
-        raise HostError(f"json.indent: invalid character {decoder.shown()} {place}") from None
+    blanks: str = text[len(text.rstrip(" \t\r\n")) :]
+    return "".join(out) + blanks

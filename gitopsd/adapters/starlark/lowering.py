@@ -129,7 +129,9 @@ class Lowering(Expressions):
         elif frame.kind == frames.STATEMENT:
             self.end_statement()
             self.top_level = False
-        elif frame.kind != frames.DICT:
+        elif frame.kind == frames.DICT:
+            frame.place = at
+        else:
             raise Unlowerable("colon")
         frame.current = -1
 
@@ -196,6 +198,7 @@ class Lowering(Expressions):
             raise Unlowerable("augmented assignment")
         target, operator = frame.seen[0], AUGMENTED[self.tokens[at]]
         edits.out[at] = f')("{operator}",('
+        edits.stored[at] = target.first
         if target.kind == "name":
             name = self.tokens[target.first]
             self.bind([target])
