@@ -8,10 +8,28 @@ from typing import Annotated
 
 import typer
 
+from gitopsd.kit.locators import LocatorError, path_inside
+
 
 class Output(StrEnum):
     TEXT = "text"
     JSON = "json"
+
+
+def _main_file(text: str) -> str:
+    try:
+        path = path_inside(text)
+    except LocatorError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not path:
+        raise typer.BadParameter("expected the path of a file in the package's folder")
+    return path
+
+
+def _main_function(text: str) -> str:
+    if not text.isidentifier():
+        raise typer.BadParameter(f"{text!r} is no name of a function")
+    return text
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the answer.")]
@@ -25,5 +43,11 @@ StateOption = Annotated[
 ]
 UpdateOption = Annotated[
     bool, typer.Option("--update", help="Move dependencies that name no commit to where their refs are now.")
+]
+MainFileOption = Annotated[
+    str, typer.Option("--main-file", metavar="FILE", callback=_main_file, help="The file that the package begins in.")
+]
+MainFunctionOption = Annotated[
+    str, typer.Option("--main-function", metavar="NAME", callback=_main_function, help="The function of it.")
 ]
 EnvironmentArgument = Annotated[str, typer.Argument(metavar="ENV", help="The environment.")]

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gitopsd.cli.options import ConfigOption, Output, OutputOption, StateOption, UpdateOption
+from gitopsd.cli.options import (
+    ConfigOption,
+    MainFileOption,
+    MainFunctionOption,
+    Output,
+    OutputOption,
+    StateOption,
+    UpdateOption,
+)
 from gitopsd.cli.planning import GRAPHS, Wish, plan_folder
 from gitopsd.cli.reach import Where
 from gitopsd.model.environment import OrderMode
@@ -16,6 +24,8 @@ from gitopsd.model.environment import OrderMode
 def verb(
     target: Annotated[str, typer.Argument(metavar="DIR|ENV", help="A package's folder, or an environment.")],
     args: Annotated[Path | None, typer.Option("--args", help="A YAML or JSON file of arguments.")] = None,
+    main_file: MainFileOption = "main.star",
+    main_function: MainFunctionOption = "run",
     rewrite: Annotated[
         list[str] | None,
         typer.Option("--rewrite", metavar="FROM=TO", help="Fetch addresses that begin with FROM from TO instead."),
@@ -42,8 +52,8 @@ def verb(
     if graph and graph not in GRAPHS:
         raise typer.BadParameter(f"--graph: {graph!r} is none of {', '.join(GRAPHS)}")
     wish = Wish(
-        args=args, rewrites=tuple(rewrite or ()), cluster_type=cluster_type, json=output is Output.JSON, graph=graph,
-        order=order.value,
+        args=args, main_file=main_file, main_function=main_function, rewrites=tuple(rewrite or ()),
+        cluster_type=cluster_type, json=output is Output.JSON, graph=graph, order=order.value,
     )  # fmt: skip
     raise typer.Exit(plan_folder(folder, wish))
 

@@ -19,6 +19,8 @@ class Wish:
     empty for the plan itself; ``order`` an order mode whose edges the graph has as well."""
 
     args: Path | None = None
+    main_file: str = "main.star"
+    main_function: str = "run"
     rewrites: tuple[str, ...] = ()
     cluster_type: str = "docker"
     json: bool = False
@@ -32,7 +34,11 @@ def plan_folder(folder: Path, wish: Wish) -> int:
 
     pairs = dict(pair.split("=", 1) for pair in wish.rewrites)
     try:
-        evaluation = Offline(folder=folder, rewrites=pairs, cluster_type=wish.cluster_type).plan(wish.args)
+        offline = Offline(
+            folder=folder, rewrites=pairs, cluster_type=wish.cluster_type, main_file=wish.main_file,
+            main_function=wish.main_function,
+        )  # fmt: skip
+        evaluation = offline.plan(wish.args)
     except GitopsdError as error:
         tell_error(error)
         return code_of(error)

@@ -37,11 +37,14 @@ def cache_folder() -> Path:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offline:
     """A folder that holds a package or an environment repository. ``rewrites`` replace prefixes of addresses,
-    ``cluster_type`` is what ``plan.get_cluster_type()`` answers."""
+    ``cluster_type`` is what ``plan.get_cluster_type()`` answers; the package begins with ``main_function`` of
+    ``main_file``."""
 
     folder: Path
     rewrites: Mapping[str, str] = field(default_factory=dict)
     cluster_type: str = "docker"
+    main_file: str = "main.star"
+    main_function: str = "run"
     cache: Path = field(default_factory=cache_folder)
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
@@ -50,7 +53,7 @@ class Offline:
         evaluator, git = self._evaluator(), self._git()
         environment = Environment(
             name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
-            enclave="offline",
+            enclave="offline", main_file=self.main_file, main_function=self.main_function,
         )  # fmt: skip
         evaluator.prepare()
         arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()

@@ -74,9 +74,9 @@ class Sources:
         self.missing: dict[str, Missing] = {}
 
     def main_file(self) -> SourceFile:
-        """The package's ``main.star``. Raises HostError when there is none."""
-        folder = self._package.path
-        return self._file(Place(root=self._package.locator, path=f"{folder}/main.star" if folder else "main.star"))
+        """The file that the package begins in. Raises HostError when there is none."""
+        path = posixpath.join(self._package.path, self._package.main_file)
+        return self._file(Place(root=self._package.locator, path=path))
 
     def read(self, locator: str, calling_file: str) -> SourceFile:
         """What ``import_module`` or ``read_file`` names. Raises HostError and MissingSource."""

@@ -26,7 +26,7 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
     host = PlanHost(references, sources, request.cluster_type, request.constants)
     arguments = references.arguments(request.arguments.values)
     try:
-        entry = EntryPoint(file=sources.main_file())
+        entry = EntryPoint(file=sources.main_file(), function=request.package.main_function)
         result = engine(host).run(entry, arguments)
     except MissingSource as missing:
         needed = sources.missing.pop(missing.locator)
@@ -34,7 +34,7 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
     except StarlarkProblem as problem:
         return Evaluation(problems=(_problem(problem, sources, references),))
     except HostError as error:
-        hint = "a package is a folder with kurtosis.yml and main.star"
+        hint = f"a package is a folder with kurtosis.yml and {request.package.main_file}"
         invalid = Problem(stage="evaluate", reason=Reason.PACKAGE_INVALID, message=str(error), hint=hint)
         return Evaluation(problems=(invalid,))
     lock = sources.lock()

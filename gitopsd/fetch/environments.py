@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gitopsd.errors import Reason, UserError
-from gitopsd.fetch.mistakes import Mistakes
+from gitopsd.fetch.mistakes import Mistakes, shown
 from gitopsd.fetch.rules import KEYS, Fields, read_name
 from gitopsd.kit.locators import LocatorError, is_absolute, parse_package, path_inside
 from gitopsd.model.environment import ArgumentsFile, Commit, Environment, Source
@@ -126,6 +126,8 @@ def _environment(name: str, value: Json, source: Source, mistakes: Mistakes) -> 
         enclave=fields.name("enclave") or name,
         backend=fields.name("backend") or "local",
         args=_arguments(fields),
+        main_file=_main_file(fields) or "main.star",
+        main_function=_main_function(fields) or "run",
         policy=fields.policy(),
         position=mistakes.position(path, key=True),
     )
@@ -157,6 +159,25 @@ def _arguments(fields: Fields) -> Frozen[Json] | ArgumentsFile:
         except LocatorError as error:
             fields.wrong("args", str(error))
     return ArgumentsFile(path=text)
+
+
+def _main_file(fields: Fields) -> str:
+    text = fields.text("main_file", "the path of a file in the package's folder")
+    try:
+        path = path_inside(text) if text else ""
+    except LocatorError as error:
+        fields.wrong("main_file", str(error))
+        return ""
+    if text and not path:
+        fields.wrong("main_file", "is the package's folder: expected a file in it")
+    return path
+
+
+def _main_function(fields: Fields) -> str:
+    text = fields.text("main_function", "the name of a function in the main file")
+    if text and not text.isidentifier():
+        fields.wrong("main_function", f"{shown(text)} is no name of a function")
+    return text
 
 
 def _refuse_shared_enclaves(entries: Mapping[str, Json], parts: Mapping[str, Mistakes]) -> None:

@@ -24,7 +24,7 @@ from gitopsd.model.environment import (
 from gitopsd.model.values import Frozen, Json
 
 POLICY_KEYS = ("rollback", "drift", "prune", "order", "retries", "timeout", "interrupted", "steps", "suspend")
-KEYS = ("package", "args", "enclave", "backend", "ref", "policies", *POLICY_KEYS)
+KEYS = ("package", "args", "main_file", "main_function", "enclave", "backend", "ref", "policies", *POLICY_KEYS)
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _MOST_RETRIES = 1000
 _LONGEST_GLOB = 256

@@ -107,7 +107,8 @@ class Environment:
     """gitopsd's unit: a package, arguments, a git ref, an enclave and policy.
 
     ``package`` is a path in the repository or a locator ``github.com/owner/repo[/path]@ref``; ``args`` is the
-    inline object (``{"secret": "NAME"}`` stands for a secret), or a file that holds one.
+    inline object (``{"secret": "NAME"}`` stands for a secret), or a file that holds one. ``main_file`` is relative to
+    the package's folder.
     """
 
     name: str
@@ -116,5 +117,7 @@ class Environment:
     enclave: str
     backend: str = "local"
     args: Frozen[Json] | ArgumentsFile = Frozen()
+    main_file: str = "main.star"
+    main_function: str = "run"
     policy: Policy = Policy()
     position: str = ""

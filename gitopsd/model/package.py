@@ -71,7 +71,8 @@ class Package:
     """A package at one commit, with its pinned dependencies.
 
     ``url`` and ``commit`` name the repository that holds it, ``path`` its folder there ("" for the root),
-    ``locator`` the root of that repository as locators name it; ``replace`` is the package's own map.
+    ``locator`` the root of that repository as locators name it; ``replace`` is the package's own map. It begins with
+    ``main_function`` of ``main_file``, which is relative to its folder.
     """
 
     locator: str
@@ -82,6 +83,8 @@ class Package:
     replace: Frozen[str] = Frozen()
     pins: tuple[Pin, ...] = ()
     downloads: tuple[Download, ...] = ()
+    main_file: str = "main.star"
+    main_function: str = "run"
 
     @property
     def digest(self) -> str:

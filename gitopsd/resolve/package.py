@@ -32,10 +32,16 @@ def resolve(
     try:
         if is_absolute(environment.package):
             keep_present(lock, environment, git)
-            return _elsewhere(environment, parse_package(environment.package), git, evaluator, lock=lock)
-        path = path_inside(environment.package)
+            package = _elsewhere(environment, parse_package(environment.package), git, evaluator, lock=lock)
+        else:
+            package = _inside(environment, commit, git, evaluator, lock=lock)
     except LocatorError as error:
         raise UserError(Reason.PACKAGE_INVALID, f"package: {error}", position=environment.position) from None
+    return replace(package, main_file=environment.main_file, main_function=environment.main_function)
+
+
+def _inside(environment: Environment, commit: Commit, git: Git, evaluator: Evaluator, *, lock: Lock) -> Package:
+    path = path_inside(environment.package)
     manifest = _manifest(environment, (commit.url, commit.id, path), git, evaluator)
     keep_present(lock, environment, git)
     return Package(

@@ -60,6 +60,26 @@ def test_a_folder_that_is_named_like_a_repository_is_read_from_the_disk(call: An
         assert "from the disk" in planned.stdout, planned.stderr
 
 
+def test_a_package_may_begin_in_another_file_or_function(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", 'def run(plan):\n    plan.print("main")\n')
+    (folder / "small.star").write_text(
+        'def run(plan):\n    plan.print("small")\n\n\ndef start(size, plan):\n    return [size, plan]\n'
+    )
+    (tmp_path / "args.json").write_text('{"size": 3, "plan": "mine"}')
+    assert '"small"' in call("plan", str(folder), "--main-file", "small.star").stdout
+    both = ("--main-file", "./small.star", "--main-function", "start", "--args", str(tmp_path / "args.json"))
+    planned = call("plan", str(folder), *both, "--output", "json")
+    assert json.loads(planned.stdout)["output"] == [3, "mine"], planned.stderr
+    for wrong, said in (
+        ("--main-file=none.star", "none.star"),
+        ("--main-file=../main.star", "leaves"),
+        ("--main-function=run()", "no name of a function"),
+        ("--main-function=stop", "no function 'stop'"),
+    ):
+        done = call("plan", str(folder), wrong)
+        assert done.returncode != 0 and said in done.stderr + done.stdout, (wrong, done.stderr, done.stdout)
+
+
 def test_keys_of_yaml_arguments_come_sorted_and_those_of_json_as_they_are_written(call: Any, tmp_path: Path) -> None:
     folder = package(tmp_path / "p", "def run(plan, args):\n    plan.print(args)\n")
     for name, text, told in (

@@ -60,6 +60,8 @@ def test_every_key_is_read() -> None:
           dev:
             package: github.com/acme/chain/sub@release/v1.0
             args: args/dev.yaml
+            main_file: ./nets/small.star
+            main_function: start
             enclave: shared
             backend: k8s
             ref: feature/x
@@ -79,6 +81,7 @@ def test_every_key_is_read() -> None:
     assert environment.source.url == SOURCE.url
     assert (environment.enclave, environment.backend) == ("shared", "k8s")
     assert environment.args == ArgumentsFile(path="args/dev.yaml")
+    assert (environment.main_file, environment.main_function) == ("nets/small.star", "start")
     assert environment.policy == Policy(
         rollback=RollbackPolicy.NONE,
         drift=DriftPolicy.REPORT,
@@ -145,7 +148,9 @@ def test_every_mistake_is_told_at_once_with_its_place_its_value_and_what_was_exp
     "wrong",
     ["timeout: 5x", "timeout: 0s", "timeout: -1m", "timeout: ", "order: fast", "retries: 1.5", "retries: true",
      "steps: [a]", "steps: {'': once}", "interrupted: 1", "prune: {a: b}", "backend: ''", "enclave: 7", "ref: 1.0",
-     "args: [1]", "args: ../up.yaml", "args: /etc/passwd", "policies: x"],
+     "args: [1]", "args: ../up.yaml", "args: /etc/passwd", "policies: x",
+     "main_file: ../main.star", "main_file: /main.star", "main_file: .", "main_file: 5", "main_function: 'run()'",
+     "main_function: ''"],
 )  # fmt: skip
 def test_a_wrong_value_fails_only_its_own_environment(wrong: str) -> None:
     found = fetched(f"environments:\n  bad: {{package: p, {wrong}}}\n  good: {{package: p}}\n")

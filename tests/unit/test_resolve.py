@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gitopsd.errors import Reason, UserError
+from gitopsd.model.codec import canonical
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Download, Missing, Package, Pin
 from gitopsd.model.values import Frozen
@@ -49,6 +52,16 @@ def test_a_locator_is_pinned_within_the_rules_of_the_environment() -> None:
         "sub",
     )
     assert files.pinned == [(Missing(locator="github.com/eth/chain", ref="1.2"), "dev")]
+
+
+def test_a_package_begins_where_its_environment_says() -> None:
+    files = Files().put("chain/kurtosis.yml", NAME)
+    wish = replace(environment("chain"), main_file="small.star", main_function="start")
+    package = resolve(wish, COMMIT, files, Yaml())
+    assert (package.main_file, package.main_function) == ("small.star", "start")
+    usual = resolve(environment("chain"), COMMIT, files, Yaml())
+    assert package.digest != usual.digest
+    assert "main" not in canonical(usual), "the plans that are kept stay those of the usual entry"
 
 
 @pytest.mark.parametrize(
