@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.scanner import NEWLINES, is_name, is_number, is_string
 
 __all__ = ["Edits"]
+
+_OPENING = ("(", "+", "-", "~", "not")
 
 
 class Edits:
     """Replacements of tokens, helper calls opened before a token and text put after one.
 
     What is put before a token later comes out further left: an outer call is always added after its inner ones.
+    `stored` maps the operator of an augmented assignment to its target's dot or bracket, `sliced` the first token of
+    a slice to its bracket.
     """
 
     def __init__(self, gaps: list[str], tokens: list[str]) -> None:
@@ -20,6 +25,7 @@ class Edits:
         self.before: dict[int, list[tuple[str, int]]] = {}
         self.after: dict[int, str] = {}
         self.stored: dict[int, int] = {}
+        self.sliced: dict[int, int] = {}
         self._counted = 0
         self._line = 1
 
@@ -59,13 +65,13 @@ class Edits:
                 parts.append(after[index])
         return "".join(parts)
 
-    def origins(self) -> dict[tuple[int, int], int]:
+    def origins(self, universal: frozenset[str]) -> dict[tuple[int, int], int]:
         """Map (line, column) of each helper's parenthesis in the edited text to the author's line.
 
         An augmented assignment has two: (line, -column) is for what fails when the result is stored.
 
-        A call that is refused before its body runs has the position of the body's first instruction. A literal has
-        none, so the engine gives the line of the `def`; a helper before the literal would change that.
+        A call that is refused before its body runs has the position of the body's first instruction. A literal and a
+        builtin (`universal`) have none, so the engine gives the line of the `def`; helpers would change that.
         """
         found: dict[tuple[int, int], int] = {}
         line, column = 1, 1
@@ -74,13 +80,33 @@ class Edits:
             for prefix, origin in reversed(self.before.get(index, [])):
                 if prefix:
                     found[line, column + prefix.index("(")] = origin
-                if is_string(self.tokens[index]) or is_number(self.tokens[index]):
-                    found[line, column] = self._function_of(index)
+                found[line, column] = self._first(index, universal)
                 column += len(prefix)
+            if self.tokens[index] in universal or token.startswith(MARK):
+                found[line, column] = self._first(index, universal)
             if token.startswith(")("):
                 found[line, column + 1], found[line, -column - 1] = index, self.stored[index]
             line, column = _advance(token + self.after.get(index, ""), line, column)
         return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
+
+    def _first(self, token: int, universal: frozenset[str]) -> int:
+        """Find the token that places the first instruction of an expression: it, a slice's bracket, or its function."""
+        text, bracket = self.tokens[token], self.sliced.get(token, 0)
+        while text in NEWLINES or text in _OPENING or (text == "[" and not self._is_comprehension(token)):
+            token += 1
+            text, bracket = self.tokens[token], self.sliced.get(token, bracket)
+        if is_string(text) or is_number(text) or text in universal or text[:1] in "[{)]":
+            return bracket or self._function_of(token)
+        return token
+
+    def _is_comprehension(self, token: int) -> bool:
+        """Tell whether a list is made by a `for` of its own."""
+        depth = 0
+        for text in self.tokens[token:]:
+            depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
+            if depth == 0 or (depth == 1 and text == "for"):
+                break
+        return text == "for"
 
     def _function_of(self, token: int) -> int:
         """Find the `def` or `lambda` before a token."""

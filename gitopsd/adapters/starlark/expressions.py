@@ -14,7 +14,7 @@ from gitopsd.adapters.starlark.frames import Frame, Pending, Target, Wrap
 from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
 from gitopsd.adapters.starlark.scanner import KEYWORDS, RESERVED, is_name, is_number
 
-__all__ = ["AUGMENTED", "BINARY", "Expressions"]
+__all__ = ["AUGMENTED", "BINARY", "CONSTANTS", "Expressions"]
 
 _COMPARISON = 1
 _UNARY = 8
@@ -23,7 +23,7 @@ BINARY: dict[str, tuple[int, str]] = {
     "|": (2, "or"), "^": (3, "xor"), "&": (4, "and"), "<<": (5, "shl"), ">>": (5, "shr"),
     "+": (6, "add"), "-": (6, "sub"), "*": (7, "mul"), "/": (7, "div"), "//": (7, "fdiv"), "%": (7, "mod"),
 }  # fmt: skip
-_CONSTANTS = ("None", "True", "False")
+CONSTANTS = ("None", "True", "False")
 _PREFIX = {"+": "pos", "-": "neg", "~": "inv"}
 AUGMENTED = {f"{op}=": name for op, (level, name) in BINARY.items() if level > _COMPARISON}
 _CHECKED_METHODS = frozenset(["extend", "format", "join", "update"])
@@ -76,7 +76,7 @@ class Expressions(Arguments):
             frame.signature.append(token)
             return
         frame.seen = [Target("name", at, at, at)]
-        if token not in _CONSTANTS:
+        if token not in CONSTANTS:
             self.placed = at
         if token in LOCAL_BUILTINS:
             self.local_uses[at] = token
@@ -182,6 +182,7 @@ class Expressions(Arguments):
         else:
             # The engine gives a slice no place of its own: it has that of what its operands evaluated last.
             self.edits.open(frame.start, f"{MARK}slice(", self.placed if self.placed >= frame.start else frame.opener)
+            self.edits.sliced.setdefault(frame.start, frame.opener)
             out[at] = ("None" if empty else "") + (",None)" if frame.parts == 1 else ")")
         out[frame.opener] = ",(" if frame.comma else ","
 

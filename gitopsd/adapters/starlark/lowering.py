@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitopsd.adapters.starlark import frames
-from gitopsd.adapters.starlark.expressions import AUGMENTED, BINARY, Expressions
+from gitopsd.adapters.starlark.expressions import AUGMENTED, BINARY, CONSTANTS, Expressions
 from gitopsd.adapters.starlark.frames import Target, Wrap
 from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
+from gitopsd.adapters.starlark.prelude import ORIGINALS
 from gitopsd.adapters.starlark.scanner import NEWLINES, is_name, is_number, is_string
 
 __all__ = ["lower", "origins"]
@@ -32,7 +33,7 @@ def origins(
     work.careful = careful
     work.walk()
     work.result()
-    return work.edits.origins()
+    return work.edits.origins(frozenset([*ORIGINALS, *CONSTANTS]) - work.bound)
 
 
 class Lowering(Expressions):

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from gitopsd.adapters.starlark.times import CONSTANTS, FUNCTIONS
 
-__all__ = ["FILE", "captured", "prelude", "published", "restoring"]
+__all__ = ["FILE", "ORIGINALS", "captured", "prelude", "published", "restoring"]
 
 FILE = "ƶ"
 """The file name of all sources that are not the author's."""
 _FILES = ("values.star", "operators.star", "builtins.star")
-_ORIGINALS = (
+ORIGINALS = (
     "abs", "all", "any", "bool", "bytes", "chr", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr",
     "hash", "int", "len", "list", "max", "min", "ord", "range", "repr", "reversed", "sorted", "str", "tuple", "type",
     "zip",
@@ -82,7 +82,7 @@ def ƶ{function}(*a, **k):
 
 def captured() -> str:
     """Keep the engine's own builtins under private names, before anything can hide them."""
-    return "\n".join(f"ƶ_{name} = {name}" for name in _ORIGINALS)
+    return "\n".join(f"ƶ_{name} = {name}" for name in ORIGINALS)
 
 
 def _text(name: str) -> str:
