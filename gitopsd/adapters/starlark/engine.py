@@ -12,8 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import starlark_go
-
+from gitopsd.adapters.starlark import binding as starlark_go
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.callbacks import Callbacks
 from gitopsd.adapters.starlark.lowered import MARK

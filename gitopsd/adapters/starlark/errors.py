@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-import starlark_go.errors
-
+from gitopsd.adapters.starlark import binding as starlark_go
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.crossing import TOKEN
 from gitopsd.adapters.starlark.lowered import MARK, Unlowerable
@@ -56,20 +55,20 @@ class Translator:
     ) -> StarlarkProblem:
         """Translate an error of the execution of `path`; `message` replaces the engine's own."""
         match error:
-            case starlark_go.errors.SyntaxError():
+            case starlark_go.SyntaxError():
                 position = SourcePosition(file=path, line=error.line)
                 return StarlarkProblem(error.msg, kind="syntax", position=position)
-            case starlark_go.errors.ResolveError():
+            case starlark_go.ResolveError():
                 first = error.errors[0]
                 return StarlarkProblem(first.msg, kind="resolve", position=SourcePosition(file=path, line=first.line))
-            case starlark_go.errors.EvalError():
+            case starlark_go.EvalError():
                 return self._at_run_time(error, path, message, kind)
             case _:
                 position = SourcePosition(file=path, line=0)
                 return StarlarkProblem(message or str(error), kind=kind, position=position)
 
     def _at_run_time(
-        self, error: starlark_go.errors.EvalError, path: str, message: str | None, kind: ProblemKind
+        self, error: starlark_go.EvalError, path: str, message: str | None, kind: ProblemKind
     ) -> StarlarkProblem:
         frames = [found for line in error.backtrace.splitlines() if (found := _FRAME.match(line))]
         frames = [frame for frame in frames if frame["file"] is not None]
