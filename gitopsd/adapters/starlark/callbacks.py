@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gitopsd.adapters.starlark import json_decoder, jsons, times
-from gitopsd.adapters.starlark.crossing import arguments, incoming, parse, type_of
+from gitopsd.adapters.starlark.crossing import arguments, built, copied, incoming, parse, type_of
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.adapters.starlark.spelling import nearest
@@ -94,11 +94,15 @@ class Callbacks:
             return 2, None
         return kind, data
 
-    def _construct(self, type_name: str, text: str) -> tuple[int, Any]:
-        args, kwargs = arguments(text)
-        fields = self._host.construct(type_name, args, kwargs)
+    def _construct(self, type_name: str, text: str) -> str | list[tuple[str, Any, Any]]:
+        """Check the fields of an object, and say how it is made of copies of what was given: by its serial number and
+        the set fields in declared order, or, where one holds containers inside of containers, by a program."""
+        fields = self._host.construct(type_name, *arguments(text))
         self._serial += 1
-        return incoming(StructValue(type_name=type_name, fields=fields, serial=self._serial))
+        copies = [copied(value) for value in fields.values()]
+        if None in copies:
+            return built(StructValue(type_name=type_name, fields=fields, serial=self._serial))
+        return "\n".join([str(self._serial), *(f"{copy}{name}" for copy, name in zip(copies, fields, strict=True))])
 
     def _json(self, name: str, text: str) -> tuple[int, Any]:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
 
-__all__ = ["TOKEN", "arguments", "incoming", "is_marker", "parse", "type_of", "unquote"]
+__all__ = ["TOKEN", "arguments", "built", "copied", "incoming", "is_marker", "parse", "type_of", "unquote"]
 
 TOKEN = re.compile(
     r"""b?"(?:[^"\\]+|\\.)*"(?:\.(?:elem|codepoint)(?:_ord)?s\(\))?"""
@@ -143,11 +143,30 @@ def _refuse_opaque(value: StarlarkValue, place: str) -> None:
 
 def incoming(value: StarlarkValue) -> tuple[int, Any]:
     """Give what a callback returns for `value`: (0, plain data) or (1, a program for the prelude)."""
-    if _is_plain(value):
-        return 0, value
+    return (0, value) if _is_plain(value) else (1, built(value))
+
+
+def built(value: StarlarkValue) -> list[tuple[str, Any, Any]]:
+    """The program that builds a value in the prelude."""
     program: list[tuple[str, Any, Any]] = []
     _emit(value, program)
-    return 1, program
+    return program
+
+
+def copied(value: StarlarkValue) -> str | None:
+    """How the prelude copies a value that it has: ``=`` for one that nobody can change, ``[`` and ``{`` for a list and
+    a dict of such; None for what is deeper."""
+    if isinstance(value, list):
+        return "[" if all(map(_is_fixed, value)) else None
+    if isinstance(value, dict):
+        return "{" if all(map(_is_fixed, value.values())) else None
+    return "=" if _is_fixed(value) else None
+
+
+def _is_fixed(value: StarlarkValue) -> bool:
+    if isinstance(value, StructValue):
+        return all(map(_is_fixed, value.fields.values()))
+    return not isinstance(value, list | dict | tuple)
 
 
 def _is_plain(value: StarlarkValue) -> bool:
