@@ -126,12 +126,12 @@ class FolderReader:
         except OSError:
             raise _refused(path) from None
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise _refused(path)
-            content = stream.read(self._file_bytes + 1)
-        if len(content) > self._file_bytes:
-            raise _exceeded(path, f"is longer than {self._file_bytes} bytes")
-        return content
+            if found.st_size > self._file_bytes:
+                raise _exceeded(path, f"is longer than {self._file_bytes} bytes")
+            return stream.read(found.st_size)
 
 
 class FolderGit:

@@ -136,10 +136,7 @@ class _Tracker:
 
 def words_of_op(op: Op) -> frozenset[str]:
     """The words of the texts in which an op may name a service."""
-    found: set[str] = set()
-    for text in _texts(_spoken(op)):
-        found |= words_of(text)
-    return frozenset(found)
+    return words_of("\n".join(_texts(_spoken(op))).encode("utf-8", "replace"))
 
 
 def _spoken(op: Op) -> tuple[object, ...]:

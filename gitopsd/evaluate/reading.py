@@ -77,7 +77,7 @@ class Fields:
 
     def plains(self, name: str) -> tuple[str, ...]:
         """A list of strings that are known now."""
-        return tuple(self.references.plain(item, self.what(name, i)) for i, item in enumerate(self._strings(name)))
+        return tuple(self._plain(item, name, index) for index, item in enumerate(self._strings(name)))
 
     def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """A list of integers of 64 bits."""
@@ -95,8 +95,7 @@ class Fields:
 
     def plain_map(self, name: str) -> Frozen[str]:
         """A dict from strings to strings that are known now."""
-        found = self._string_map(name).items()
-        return Frozen({key: self.references.plain(item, self.what(name, key)) for key, item in found})
+        return Frozen({key: self._plain(item, name, key) for key, item in self._string_map(name).items()})
 
     def items(self, name: str, read: Callable[[StarlarkValue, str], T]) -> tuple[T, ...]:
         """The elements of a list, each read by ``read(element, what)``."""
@@ -107,15 +106,31 @@ class Fields:
         found: dict[str, T] = {}
         for key, item in (self.values.get(name) or {}).items():
             if not isinstance(key, str):
-                raise HostError(f"{self.what(name)} has the key {shown(key)} ({type_name(key)}), expected a string")
+                raise self._no_key(name, key)
             found[self.references.key(key)] = read(item, self.what(name, key))
         return Frozen(found)
 
-    def _strings(self, name: str) -> tuple[str, ...]:
-        return self.items(name, lambda item, what: _exactly(item, "string", what))
+    def _plain(self, text: str, name: str, key: StarlarkValue) -> str:
+        return text if self.references.is_plain(text) else self.references.plain(text, self.what(name, key))
 
-    def _string_map(self, name: str) -> Frozen[str]:
-        return self.pairs(name, lambda item, what: _exactly(item, "string", what))
+    def _strings(self, name: str) -> tuple[str, ...]:
+        items = self.values.get(name) or ()
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise wrong(self.what(name, index), item, a("string"))
+        return tuple(items)
+
+    def _string_map(self, name: str) -> dict[str, str]:
+        items = self.values.get(name) or {}
+        for key, item in items.items():
+            if not isinstance(key, str):
+                raise self._no_key(name, key)
+            if not isinstance(item, str):
+                raise wrong(self.what(name, key), item, a("string"))
+        return {self.references.key(key): item for key, item in items.items()}
+
+    def _no_key(self, name: str, key: StarlarkValue) -> HostError:
+        return HostError(f"{self.what(name)} has the key {shown(key)} ({type_name(key)}), expected a string")
 
 
 def _exactly(value: StarlarkValue, expected: str, what: str) -> StarlarkValue:

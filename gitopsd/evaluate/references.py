@@ -55,7 +55,7 @@ class References:
 
     def text(self, text: str) -> str | Ref | Text:
         """A string of the package: itself, the reference that it is, or a text with references inside."""
-        if _TAG not in text.lower():
+        if self.is_plain(text):
             return text
         parts: list[str | Ref] = []
         end = 0
@@ -92,9 +92,15 @@ class References:
                 "cut or changed in case, and stays as it is; do this in a command or a template instead"
             )
 
+    def is_plain(self, text: str) -> bool:
+        """Whether nothing in a string may be a placeholder."""
+        return _TAG not in text.lower()
+
     def plain(self, text: str, what: str) -> str:
         """A string that must be known now. A host name is the plain name of its service, so it is fine; HostError for
         any other reference."""
+        if self.is_plain(text):
+            return text
         plain, known = _with_names(self.text(text))
         if not known:
             raise HostError(
@@ -103,42 +109,57 @@ class References:
             )
         return plain
 
-    def value(self, value: StarlarkValue, what: str, depth: int = 0) -> Value:
+    def value(self, value: StarlarkValue, what: str) -> Value:
         """Any JSON-able Starlark value as a value of the model; ``what`` names it in messages.
 
         Structs become mappings. Raises HostError for functions, bytes, Kurtosis types, keys that are no strings,
         numbers that are not finite, and for more than 200 levels.
         """
+        try:
+            return self._value(value, 0)
+        except _UnfitError as unfit:
+            raise HostError(f"{what}{unfit.place} {unfit.told}") from None
+
+    def _value(self, value: StarlarkValue, depth: int) -> Value:
         if depth > _DEEPEST:
-            raise HostError(f"{what} is nested more than {_DEEPEST} levels deep")
+            raise _UnfitError(f"is nested more than {_DEEPEST} levels deep")
         match value:
+            case str():
+                return self.text(value)
             case None | bool():
                 return value
             case int():
-                return checked_integer(value, what)
-            case str():
-                return self.text(value)
+                return _checked_integer(value)
             case float() if math.isfinite(value):
                 return value
             case list() | tuple() | range():
-                return tuple(self.value(item, f"{what}[{index}]", depth + 1) for index, item in enumerate(value))
+                return tuple(self._item(item, index, depth) for index, item in enumerate(value))
             case dict():
-                return self._mapping(value, what, depth)
+                return self._mapping(value, depth)
             case StructValue(type_name="struct", fields=fields):
-                return self._mapping(fields, what, depth)
-        raise HostError(f"{what} is {shown(value)} ({type_name(value)}), which has no JSON form; expected plain data")
+                return self._mapping(fields, depth)
+        raise _UnfitError(f"is {shown(value)} ({type_name(value)}), which has no JSON form; expected plain data")
 
-    def _mapping(self, items: Mapping[StarlarkValue, StarlarkValue], what: str, depth: int) -> Frozen[Value]:
+    def _mapping(self, items: Mapping[StarlarkValue, StarlarkValue], depth: int) -> Frozen[Value]:
         found: dict[str, Value] = {}
         for key, item in items.items():
             if not isinstance(key, str):
-                raise HostError(f"{what} has the key {shown(key)} ({type_name(key)}); expected keys that are strings")
-            found[self.key(key)] = self.value(item, f"{what}[{shown(key)}]", depth + 1)
+                raise _UnfitError(f"has the key {shown(key)} ({type_name(key)}); expected keys that are strings")
+            found[self.key(key)] = self._item(item, key, depth)
         return Frozen(found)
+
+    def _item(self, value: StarlarkValue, key: str | int, depth: int) -> Value:
+        try:
+            return self._value(value, depth + 1)
+        except _UnfitError as unfit:
+            unfit.place = f"[{shown(key)}]{unfit.place}"
+            raise
 
     def key(self, key: str) -> str:
         """A key of a mapping. A host name is the plain name of its service; other references in it are not resolved:
         they stay as text, with a warning."""
+        if self.is_plain(key):
+            return key
         text, known = _with_names(self.text(key))
         if not known:
             self.remarks.append(f"the key {shown(key)} holds a reference, which is not resolved in keys")
@@ -186,8 +207,17 @@ def _encodable(value: StarlarkValue) -> StarlarkValue:
     return value
 
 
-def checked_integer(value: int, what: str) -> int:
-    """The same integer; HostError for one so long that no receiver could take it."""
+class _UnfitError(Exception):
+    """A part of a value that the model has no place for: where in the value, and what is wrong there."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.place = ""
+        self.told = told
+
+
+def _checked_integer(value: int) -> int:
+    """The same integer, unless it is so long that no receiver could take it."""
     if value.bit_length() > _LONGEST_INTEGER_BITS:
-        raise HostError(f"{what} is an integer of {value.bit_length()} bits; expected at most {_LONGEST_INTEGER_BITS}")
+        raise _UnfitError(f"is an integer of {value.bit_length()} bits; expected at most {_LONGEST_INTEGER_BITS}")
     return value

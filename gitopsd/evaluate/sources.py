@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -26,7 +25,9 @@ from gitopsd.model.package import Lock, Missing, Package, TreeFile
 
 T = TypeVar("T")
 
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
+_INSIDE = b"-_"
+_BETWEEN = bytes(code if (chr(code).isalnum() and code < 128) or code in _INSIDE else 32 for code in range(256))
+"""For each byte itself, or a blank where it cannot be in a word."""
 _TEXT_FILE = 256 * 1024
 _TEXT_IN_ALL = 1024 * 1024
 
@@ -52,9 +53,10 @@ class Upload:
     words: frozenset[str] = frozenset()
 
 
-def words_of(text: str) -> frozenset[str]:
-    """The words of a text: letters, digits, ``-`` and ``_`` within."""
-    return frozenset(_WORD.findall(text))
+def words_of(text: bytes) -> frozenset[str]:
+    """The words of a text in UTF-8: ASCII letters, digits, ``-`` and ``_`` within."""
+    words = {word.strip(_INSIDE) for word in set(text.translate(_BETWEEN).split())}
+    return frozenset(word.decode() for word in words if word)
 
 
 class Sources:
@@ -172,5 +174,5 @@ def _words(files: tuple[TreeFile, ...]) -> frozenset[str]:
     for item in files:
         if len(item.content) <= min(left, _TEXT_FILE) and b"\0" not in item.content:
             left -= len(item.content)
-            found |= words_of(item.content.decode("utf-8", "replace"))
+            found |= words_of(item.content)
     return frozenset(found)

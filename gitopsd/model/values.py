@@ -6,7 +6,7 @@ something that is known only after another step ran; :class:`Text` is a text wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -33,6 +33,15 @@ class Frozen(Mapping[str, V_co], Generic[V_co]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._items
+
+    def keys(self) -> KeysView[str]:
+        return self._items.keys()
+
+    def values(self) -> ValuesView[V_co]:
+        return self._items.values()
+
+    def items(self) -> ItemsView[str, V_co]:
+        return self._items.items()
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -131,7 +140,7 @@ def refs_in(value: object) -> Iterator[Ref]:
             continue
         if isinstance(item, tuple):
             inner: Iterable[object] = reversed(item)
-        elif isinstance(item, Mapping):
+        elif isinstance(item, Frozen | dict):
             inner = reversed(list(item.values()))
         else:
             inner = [getattr(item, name) for name in reversed(getattr(item, "__dataclass_fields__", {}))]
@@ -213,11 +222,11 @@ def starlark_repr(value: object) -> str:
     return repr(value)
 
 
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
 def _quote(text: str) -> str:
-    return '"' + "".join(_ESCAPES.get(char, char) for char in text) + '"'
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 def describe_ref(ref: Ref) -> str:
