@@ -3,6 +3,7 @@ the services, ports and artifacts that are there by then, and everything that is
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 
 from gitopsd.errors import Reason
@@ -76,11 +77,14 @@ def _added(op: AddService, services: dict[str, ServiceSpec]) -> Iterator[str]:
     for port_id in (*op.spec.ports, *op.spec.public_ports):
         if expected := rules.port_id(port_id):
             yield f"service {op.name!r}: the port id {port_id!r} is invalid, expected {expected}"
+    paths: dict[str, str] = {}
     for path, mount in op.spec.files.items():
         if isinstance(mount, Persistent) and (expected := rules.service_name(mount.key)):
             yield f"service {op.name!r}: the persistent_key {mount.key!r} is invalid, expected {expected}"
         if not path.startswith("/"):
             yield f"service {op.name!r}: the mount path {path!r} is invalid, expected an absolute path"
+        if (first := paths.setdefault(posixpath.normpath(path).lstrip("/"), path)) != path:
+            yield f"service {op.name!r}: the mount paths {first!r} and {path!r} are one, expected each path once"
     if op.spec.ready:
         yield from _probe(op.name, op.spec, op.spec.ready)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gitopsd.evaluate.arguments import wrong
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
+from gitopsd.evaluate.printing import shown
 from gitopsd.evaluate.reading import Fields, instance
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.rules import RECIPES
@@ -34,6 +35,7 @@ from gitopsd.model.values import Frozen, Value
 
 _IMAGES = ("ImageSpec", "ImageBuildSpec", "NixBuildSpec")
 _LISTS = ("IN", "NOT_IN")
+_BACKENDS = ("docker", "kubernetes")
 
 
 def image(value: StarlarkValue, what: str, references: References) -> Image:
@@ -141,10 +143,12 @@ def probe(given: Fields, timeout: float) -> Probe:
 
 
 def target(given: Fields) -> Value:
-    """``target_value``, which has to be a list for ``IN`` and ``NOT_IN``."""
+    """``target_value``, which has to be a list for ``IN`` and ``NOT_IN``, and can never be None."""
     value = given.get("target_value")
     assertion = given.get("assertion")
-    if (assertion in _LISTS) != isinstance(value, (list, tuple)) and assertion not in ("==", "!="):
+    if value is None:
+        raise wrong(given.what("target_value"), value, "a value that can be compared")
+    if (assertion in _LISTS) != isinstance(value, (list, tuple, range)) and assertion not in ("==", "!="):
         expected = "a list" if assertion in _LISTS else "one value"
         raise wrong(given.what("target_value"), value, f"{expected} for {assertion}")
     return given.free("target_value")
@@ -181,9 +185,13 @@ def gpu(value: StructValue, references: References) -> Gpu:
     """A GpuConfig; ``driver`` is a string, or a dict with strings at ``docker`` and ``kubernetes``, or left out."""
     given = Fields("GpuConfig", value.fields, references)
     driver = given.get("driver")
-    names = (driver.get("docker", "-"), driver.get("kubernetes", "-")) if isinstance(driver, dict) else (driver,)
-    if driver is not None and not all(isinstance(name, str) and name for name in names):
+    names = {key: driver.get(key, "-") for key in _BACKENDS} if isinstance(driver, dict) else {"": driver}
+    if "driver" in given and not all(isinstance(name, str) and name for name in names.values()):
         raise wrong("GpuConfig: driver", driver, "a name, or a dict with names at 'docker' and 'kubernetes'")
+    if isinstance(driver, dict) and (others := driver.keys() - set(_BACKENDS)):
+        references.remarks.append(
+            f"GpuConfig: driver is read at 'docker' and 'kubernetes' alone, not at {shown(list(others))}"
+        )
     return Gpu(
         count=given.integer("count"),
         device_ids=given.plains("device_ids"),

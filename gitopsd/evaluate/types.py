@@ -38,6 +38,7 @@ from gitopsd.evaluate.rules import (
 
 _TARGETS = need("target_value", ANY)
 _SMALLEST_MEMORY = 6
+_LARGEST = 2**63 - 1
 
 _ALL = (
     signature(
@@ -84,7 +85,7 @@ _ALL = (
         "Directory",
         may("artifact_names", LIST, named_texts),
         may("persistent_key", TEXT, non_empty),
-        may("size", INT, between(1)),
+        may("size", INT, between(1, _LARGEST)),
     ),
     signature(
         "ReadyCondition",
@@ -135,18 +136,18 @@ _ALL = (
         may("flake_output", TEXT, non_empty),
     ),
     signature("StoreSpec", need("src", TEXT, non_empty), may("name", TEXT, non_empty)),
-    signature("User", need("uid", INT, between(0)), may("gid", INT, between(0))),
+    signature("User", need("uid", INT, between(0, _LARGEST)), may("gid", INT, between(0, _LARGEST))),
     signature(
         "Toleration",
         may("key", TEXT, non_empty),
         may("operator", TEXT, one_of("Exists", "Equal")),
         may("value", TEXT),
         may("effect", TEXT, one_of("NoSchedule", "NoExecute", "PreferNoSchedule")),
-        may("toleration_seconds", INT, between(-(2**63), 2**63 - 1)),
+        may("toleration_seconds", INT, between(-_LARGEST - 1, _LARGEST)),
     ),
     signature(
         "GpuConfig",
-        may("count", INT, between(-1, 2**63 - 1)),
+        may("count", INT, between(-1, _LARGEST)),
         may("device_ids", LIST),
         may("shm_size", INT, between(0)),
         may("ulimits", DICT),

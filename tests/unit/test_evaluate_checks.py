@@ -37,6 +37,15 @@ def test_all_problems_are_told_together_in_order() -> None:
     assert "did you mean 'web'?" in found[3]
 
 
+def test_one_mount_path_is_taken_once_however_it_is_written() -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        mounts = {path: plan.make("Directory", persistent_key=key) for path, key in (("/a/b", "x"), ("/a//b/", "y"))}
+        plan.add_service("web", config(plan, files=mounts))
+
+    (problem,) = problems_of(script)
+    assert "the mount paths '/a/b' and '/a//b/' are one, expected each path once" in problem
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -412,3 +412,43 @@ def test_an_image_needs_what_it_is_built_from(more: dict[str, Any], files: dict[
         plan.add_service("web", config(plan, image=build(plan, **more)))
 
     assert said in problem_of(script, files=files)
+
+
+def test_none_is_no_image_of_a_task() -> None:
+    for method in ("run_sh", "run_python"):
+        said = problem_of(lambda plan, args, method=method: getattr(plan, method)(run="x", image=None))
+        assert f"{method}: image is None (NoneType), expected a string or ImageSpec" in said
+
+
+def test_a_task_may_do_nothing() -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        plan.run_sh(run="", store=["/made"])
+        plan.run_python(run="")
+
+    assert ids(plan_of(script)) == ["run_sh@0", "run_python@0"]
+
+
+def test_a_target_is_a_value_that_compares_and_for_in_one_that_can_be_gone_through() -> None:
+    def verify(assertion: str, target: Any) -> Script:
+        return lambda plan, args: plan.verify("a", assertion, target)
+
+    assert "target_value is None (NoneType), expected a value that can be compared" in problem_of(verify("==", None))
+    assert 'target_value is "abc" (string), expected a list for IN' in problem_of(verify("IN", "abc"))
+    for target in (["a"], ("a",), range(3)):
+        assert ids(plan_of(verify("IN", target))) == ["verify@0"]
+
+
+@pytest.mark.parametrize("driver", [None, 5, "", {"docker": 5}, {"docker": ""}, {"kubernetes": None}])
+def test_a_driver_is_a_name_or_one_for_each_backend(driver: Any) -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        plan.add_service("web", config(plan, gpu=plan.make("GpuConfig", driver=driver)))
+
+    assert "expected a name, or a dict with names at 'docker' and 'kubernetes'" in problem_of(script)
+
+
+def test_a_driver_for_something_else_is_told_to_be_ignored() -> None:
+    def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
+        plan.add_service("web", config(plan, gpu=plan.make("GpuConfig", driver={"doker": "amd"})))
+
+    (warning,) = plan_of(script).warnings
+    assert 'not at ["doker"]' in warning.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from gitopsd.evaluate.arguments import ANY, BOOL, DICT, LIST, TEXT, may, need, non_empty, signature
+from gitopsd.evaluate.arguments import ANY, BOOL, DICT, LIST, TEXT, may, need, signature
 from gitopsd.evaluate.engine import StructValue
 from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.reading import Fields
@@ -59,10 +59,9 @@ def _run_python(recorder: Recorder, given: Fields) -> StructValue:
 
 
 def _image(recorder: Recorder, given: Fields, default: str) -> Image:
-    value = given.get("image")
-    if value is None:
+    if "image" not in given:
         return Image(name=default)
-    return recorder.sourced(image(value, given.what("image"), given.references))
+    return recorder.sourced(image(given.get("image"), given.what("image"), given.references))
 
 
 def _recorded(recorder: Recorder, given: Fields, op: T, prefix: str) -> StructValue:
@@ -90,7 +89,7 @@ METHODS = (
         signature(
             "run_sh",
             may("name", TEXT),
-            need("run", TEXT, non_empty),
+            need("run", TEXT),
             may("image", ANY),
             may("files", DICT),
             may("store", LIST),
@@ -110,7 +109,7 @@ METHODS = (
         signature(
             "run_python",
             may("name", TEXT),
-            need("run", TEXT, non_empty),
+            need("run", TEXT),
             may("args", LIST),
             may("packages", LIST),
             may("image", ANY),
