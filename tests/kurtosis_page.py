@@ -70,7 +70,7 @@ def page() -> str:
     for name, signature in SIGNATURES.items():
         parts.append(f"\n### {name}\n\n" + table(name, rows(signature)))
     parts.append("\n## Names that are there\n\nAll of them are settled by the evaluation, on every backend.\n\n")
-    parts.append(names("Universe", sorted({*prelude._ORIGINALS, *prelude.builtin_names(()), "True", "False", "None"})))
+    parts.append(names("Universe", sorted({*prelude.ORIGINALS, *prelude.builtin_names(()), "True", "False", "None"})))
     parts.append(names("`json`", ("decode", "encode", "indent")))
     parts.append(names("`time`", sorted({*times.FUNCTIONS, *times.CONSTANTS})))
     parts.append("\n`print` and `time.now` are refused as in Kurtosis; `set` and `load` do not exist.\n")

@@ -188,10 +188,8 @@ def gpu(value: StructValue, references: References) -> Gpu:
     names = {key: driver.get(key, "-") for key in _BACKENDS} if isinstance(driver, dict) else {"": driver}
     if "driver" in given and not all(isinstance(name, str) and name for name in names.values()):
         raise wrong("GpuConfig: driver", driver, "a name, or a dict with names at 'docker' and 'kubernetes'")
-    if isinstance(driver, dict) and (others := driver.keys() - set(_BACKENDS)):
-        references.remarks.append(
-            f"GpuConfig: driver is read at 'docker' and 'kubernetes' alone, not at {shown(list(others))}"
-        )
+    if isinstance(driver, dict) and (others := [key for key in driver if key not in _BACKENDS]):
+        references.remarks.append(f"GpuConfig: driver is read at 'docker' and 'kubernetes', not at {shown(others)}")
     return Gpu(
         count=given.integer("count"),
         device_ids=given.plains("device_ids"),
