@@ -188,7 +188,9 @@ def plain_scalar(text: str) -> Any:
     digits = text.replace("_", "")
     if _INTEGER.fullmatch(digits):
         return _integer(digits, text)
-    return float(digits) if _FLOAT.fullmatch(digits) else text
+    if not _FLOAT.fullmatch(digits) or abs(found := float(digits)) == float("inf"):
+        return text
+    return found
 
 
 def _integer(digits: str, text: str) -> int | str:

@@ -44,6 +44,12 @@ def duration(value: StarlarkValue) -> str:
         return "a duration such as '500ms', '2s' or '1m30s'"
 
 
+def interval(value: StarlarkValue) -> str:
+    """A Go duration above zero: upstream cannot ask without a pause, and nothing should."""
+    wrong = duration(value)
+    return wrong or ("" if parse_duration(value) > 0 else "a duration above zero")
+
+
 def duration_or_none(value: StarlarkValue) -> str:
     """A Go duration, or None."""
     if value is None:

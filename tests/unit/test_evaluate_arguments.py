@@ -124,6 +124,8 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("ReadyCondition", {**READY, "recipe": 1}, "expected ExecRecipe or GetHttpRequestRecipe"),
         ("ReadyCondition", {**READY, "field": ""}, "not empty"),
         ("StoreSpec", {"src": ""}, "not empty"),
+        ("ReadyCondition", {**READY, "interval": "0s"}, "expected a duration above zero"),
+        ("ReadyCondition", {**READY, "interval": "-1s"}, "expected a duration that is not negative"),
     ],
 )
 def test_type_constructors_check_what_they_get(type_name: str, given: dict[str, Any], said: str) -> None:

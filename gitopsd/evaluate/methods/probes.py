@@ -8,7 +8,7 @@ from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder
-from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, duration, one_of, one_of_types
+from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, duration, interval, one_of, one_of_types
 from gitopsd.evaluate.specs import probe, recipe, target
 from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
 from gitopsd.model.parts import ExecRecipe, HttpRecipe, Recipe
@@ -109,7 +109,7 @@ METHODS = (
             need("field", TEXT, non_empty),
             _ASSERTION,
             _TARGET,
-            may("interval", TEXT, duration),
+            may("interval", TEXT, interval),
             may("timeout", TEXT, duration),
         ),
         _wait,
