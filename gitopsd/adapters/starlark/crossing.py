@@ -25,6 +25,7 @@ _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v"
 _WORDS: dict[str, StarlarkValue] = {
     "None": None, "True": True, "False": False, "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
 }  # fmt: skip
+_NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
 _MARKER = OpaqueValue(type_name="marker", text="")
 
 
@@ -216,10 +217,26 @@ def _chunks(text: str) -> list[str | int]:
     chunks: list[str | int] = []
     for part in re.split("([\0\ud800-\udfff])", text):
         if part == "\0" or (part and "\ud800" <= part[0] <= "\udfff"):
-            chunks.append(ord(part) & 0xFF)
+            byte = ord(part) & 0xFF
+            chunks.append(_lone(byte) if byte in _NEVER_IN_UTF8 else byte)
         elif part:
             chunks.append(part)
     return chunks
+
+
+def _lone(byte: int) -> str:
+    """Make a string that the binding reads as one byte that occurs in no UTF-8, which the engine cannot make itself.
+
+    The binding takes what a string keeps as its UTF-8 form, up to a zero; so that form of a string of our own, which
+    no one else holds, is written over.
+    """
+    import ctypes
+
+    text = "".join(["\u0400", "\u0401"])
+    utf8_of = ctypes.pythonapi.PyUnicode_AsUTF8
+    utf8_of.restype, utf8_of.argtypes = ctypes.c_void_p, [ctypes.py_object]
+    ctypes.memmove(utf8_of(text), bytes([byte, 0]), 2)
+    return text
 
 
 def type_of(value: StarlarkValue) -> str:

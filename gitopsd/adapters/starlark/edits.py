@@ -84,8 +84,10 @@ class Edits:
                 column += len(prefix)
             if self.tokens[index] in universal or token.startswith(MARK):
                 found[line, column] = self._first(index, universal)
-            if token.startswith(")("):
+            if index in self.stored:
                 found[line, column + 1], found[line, -column - 1] = index, self.stored[index]
+                if token.startswith("="):
+                    found[line, column + 2] = self.stored[index]
             line, column = _advance(token + self.after.get(index, ""), line, column)
         return {place: self.line_of(origin) for place, origin in sorted(found.items(), key=lambda item: item[1])}
 

@@ -198,8 +198,8 @@ class Lowering(Expressions):
         if frame.kind != frames.STATEMENT or frame.wrap or not one:
             raise Unlowerable("augmented assignment")
         target, operator = frame.seen[0], AUGMENTED[self.tokens[at]]
-        edits.out[at] = f')("{operator}",('
         edits.stored[at] = target.first
+        edits.out[at] = f')("{operator}",('
         if target.kind == "name":
             name = self.tokens[target.first]
             self.bind([target])

@@ -144,6 +144,8 @@ class Modules:
             problem = self.translator.problem(error, path)
             if stop not in problem.message:
                 raise problem from None
+            if text.endswith("\\"):  # which makes the name a part of the last line
+                raise self._plain_problem(path, text) or problem from None
         raise _refused("this file cannot be evaluated: it nests or spells something in an unknown way", path, 0)
 
     def _plain_problem(self, path: str, text: str) -> StarlarkProblem | None:
