@@ -20,13 +20,16 @@ TOKEN = re.compile(
     r"""|<[^>]*>|\[\.\.\.\]|\{\.\.\.\}|range\([^)]*\)|[-+\w.]+|[][(){},:]""",
     re.DOTALL,
 )
+_ITEM = re.compile(rf"[,: ]*({TOKEN.pattern})", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.DOTALL)
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_OPENERS, _CLOSERS = frozenset("[({"), frozenset("])}")
+_MARKER = OpaqueValue(type_name="marker", text="")
 _WORDS: dict[str, StarlarkValue] = {
     "None": None, "True": True, "False": False, "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
 }  # fmt: skip
 _NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
-_MARKER = OpaqueValue(type_name="marker", text="")
+_WORDS["<built-in function ƶ>"] = _MARKER
 
 
 def is_marker(token: str) -> bool:
@@ -50,20 +53,31 @@ def _escaped(match: re.Match[str]) -> str:
 
 def parse(text: str) -> StarlarkValue:
     """Read one printed value. Cycles are opaque values of type `cycle`."""
+    return _parsed(text)[0]
+
+
+def _parsed(text: str) -> tuple[StarlarkValue, int]:
+    """A printed value, and how many opaque values are in it."""
     stack: list[tuple[str, list[StarlarkValue]]] = [("", [])]
-    items = stack[0][1]
-    for token in TOKEN.findall(text):
-        if token in "[({":
+    items, opaque = stack[0][1], 0
+    for token in _ITEM.findall(text):
+        if token[0] == '"' == token[-1]:
+            items.append(unquote(token))
+        elif token in _WORDS:
+            items.append(_WORDS[token])
+        elif token in _OPENERS:
             items = []
             stack.append((token, items))
-        elif token in "])}":
+        elif token in _CLOSERS:
             opener, items = stack.pop()
             value = _container(opener, items)
+            opaque += isinstance(value, OpaqueValue) - (isinstance(value, StructValue) and value.serial > 0)
             items = stack[-1][1]
             items.append(value)
-        elif token not in ",:":
-            items.append(_atom(token))
-    return items[0]
+        else:
+            items.append(value := _atom(token))
+            opaque += isinstance(value, OpaqueValue)
+    return items[0], opaque
 
 
 def _container(opener: str, items: list[StarlarkValue]) -> StarlarkValue:
@@ -89,22 +103,15 @@ def _special(items: list[StarlarkValue]) -> StarlarkValue:
 def _atom(token: str) -> StarlarkValue:
     first = token[0]
     if first == '"':
-        if token[-1] == '"':
-            return unquote(token)
         quoted, _, method = token.rpartition(".")
-        return OpaqueValue(
-            type_name="string." + method[:-2].replace("_ord", ""), text=token, payload=(unquote(quoted),)
-        )
+        type_name = "string." + method[:-2].replace("_ord", "")
+        return OpaqueValue(type_name=type_name, text=token, payload=(unquote(quoted),))
     if first.isdigit() or (first == "-" and token[1].isdigit()):
         return int(token) if token.lstrip("-").isdigit() else float(token)
-    if token in _WORDS:
-        return _WORDS[token]
     return _opaque(token)
 
 
 def _opaque(token: str) -> StarlarkValue:
-    if is_marker(token):
-        return _MARKER
     if token[:2] == 'b"':
         if token[-1] == ")":
             quoted, _, _ = token[1:].rpartition(".")
@@ -120,8 +127,8 @@ def _opaque(token: str) -> StarlarkValue:
 
 def arguments(text: str) -> tuple[tuple[StarlarkValue, ...], dict[str, StarlarkValue]]:
     """Read the printed `(args, kwargs)` of a call. Raises HostError for values that cannot leave the interpreter."""
-    args, kwargs = parse(text)
-    if "<" in text or "..." in text or ".elem" in text or ".codepoint" in text or "time." in text:
+    (args, kwargs), opaque = _parsed(text)
+    if opaque:
         for place, value in [*enumerate(args, 1), *kwargs.items()]:
             _refuse_opaque(value, str(place))
     return args, kwargs
