@@ -21,9 +21,10 @@ _FRAME = re.compile(r"^  (?:(?P<file>.*):(?P<line>\d+):(?P<column>\d+)|<builtin>
 _MISSING = re.compile(r"getattr: (?P<type>\S+) has no \.(?P<name>.*) field or method\Z", re.DOTALL)
 _SPECIAL = f"(<built-in function {MARK}>"
 _EXAMPLES = {"string": '""', "list": "[]", "dict": "{}", "bytes": 'b""'}
-_UNHASHABLE = {
+_REWORDED = {
     "unhashable: bytes.elems": "unhashable: module",
     "unhashable: string.codepoints": "unhashable: an object of a Kurtosis type",
+    "load not implemented by this application": 'load is not available: expected import_module("path/to/file.star")',
 }
 _TYPE = re.compile(r"\b(?:tuple|function)\b(?!:| index| of)")
 _NAMING = re.compile(
@@ -99,7 +100,7 @@ class Translator:
             message = message.removeprefix("getattr: ") + nearest(missing["name"], names)
         elif self._lowered.careful and not refused and (helper in _NOTING or is_native or _NAMING.match(message)):
             message = _renamed(message, self._operands())
-        for own, others in _UNHASHABLE.items():
+        for own, others in _REWORDED.items():
             message = message.replace(own, others) if message.endswith(own) else message
         if _SPECIAL in message:
             message = _rendered(message)
