@@ -181,9 +181,12 @@ def _only_text(text: str, function: str, parameter: str) -> str:
         raise HostError(f'{function}: unexpected keyword argument "{unknown[0]}"')
     if not args and parameter not in kwargs:
         raise HostError(f"{function}: missing argument for {parameter}")
+    if args and parameter in kwargs:
+        raise HostError(f'{function}: got multiple values for keyword argument "{parameter}"')
     value = args[0] if args else kwargs[parameter]
     if not isinstance(value, str):
-        raise HostError(f"{function}: for parameter {parameter}: got {type_of(value)}, want string")
+        shown = parameter if args else f'"{parameter}"'
+        raise HostError(f"{function}: for parameter {shown}: got {type_of(value)}, want string")
     if not value:
         raise HostError(f"{function}: {parameter} is empty: expected a locator")
     return value

@@ -22,6 +22,8 @@ from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkPr
 
 __all__ = ["StarlarkEngine"]
 
+_FRAMES = 10_000
+"""Of Python, enough to walk the deepest values that json takes."""
 _UNSURE = re.compile(
     r"\btuple\b|\bfunction\b(?! \w+ (?:accepts|got an|missing|called))"
     r"|to unpack \(got|for element 0$|has length \d+, want 2$"
@@ -99,6 +101,7 @@ class StarlarkEngine:
         """Run the prelude in a new engine."""
         host = self._host
         sys.set_int_max_str_digits(0)
+        sys.setrecursionlimit(_FRAMES)
         star = self._callbacks.star = starlark_go.Starlark(globals=self._callbacks.functions)
         star.exec(captured(), filename=FILE)
         star.exec(

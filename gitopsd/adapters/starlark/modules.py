@@ -214,9 +214,11 @@ class Modules:
             raise self.translator.problem(error, path, message=f"import cycle: {path} imports itself", kind="host")
         self._suspended.add(path)
         try:
-            self.load(cause.source, asked=True)
+            self.load(cause.source, asked=asked)
         finally:
             self._suspended.discard(path)
+        if needed not in self.numbers and needed not in self.failed:
+            raise _Deferred  # only who asks can tell where a cycle of imports is closed
         self.tabulate()
 
     def parameters(self, path: str, function: str) -> tuple[str, ...] | None:
