@@ -22,6 +22,7 @@ from gitopsd.model.ops import (
     RenderTemplates,
     Request,
     RunSh,
+    StartService,
     StopService,
     Store,
     StoreServiceFiles,
@@ -220,6 +221,9 @@ class Script:
 
     def stop(self, name: str) -> None:
         self.add(self.ordinal(f"stop/{name}"), StopService(name=name, life=self.lives[name]))
+
+    def start(self, name: str) -> None:
+        self.add(self.ordinal(f"start/{name}"), StartService(name=name, life=self.lives[name]))
 
     def plan(self) -> Plan:
         return Plan(package_digest="p", args_digest="a", instructions=tuple(self.items))

@@ -255,3 +255,18 @@ def test_the_policy_of_a_step_holds_for_requests_of_either_kind(policy: StepPoli
     mark = len(net.backend.effects)
     assert net.deploy(plan_of(write), "c2").ok
     assert [what for _, what in net.effects_since(mark, "request")] == ["db: GET /height", "db: POST /deploy"] * asked
+
+
+def test_a_stop_that_is_put_before_a_start_leaves_the_service_running() -> None:
+    def plan(*, stopped_first: bool) -> Plan:
+        def write(s: Script) -> None:
+            s.service("web")
+            if stopped_first:
+                s.stop("web")
+            s.start("web")
+
+        return plan_of(write)
+
+    net = net_with(plan(stopped_first=False))
+    settled(net, plan(stopped_first=True))
+    assert states(net) == {"web": State.RUNNING}
