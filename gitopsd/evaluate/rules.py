@@ -14,10 +14,9 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT_ID = re.compile(r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?")
 _APPLICATION = re.compile(r"[a-zA-Z0-9+.-]*")
 _URL = re.compile(r"(?:[^\s\x00-\x1f%]|%[0-9A-Fa-f]{2})+")
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY = re.compile(rf"([A-Za-z0-9]([A-Za-z0-9._-]{{0,251}}[A-Za-z0-9])?/)?{_LABEL}")
-_LABEL_VALUE = re.compile(rf"({_LABEL})?")
-_LABEL_TEXT = "at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+_LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_LABEL_TEXT = "letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
 _LARGEST = 2**64 - 1
 
 ASSERTIONS = ("==", "!=", ">=", ">", "<=", "<", "IN", "NOT_IN")
@@ -88,11 +87,15 @@ def text_map(value: StarlarkValue) -> str:
 
 
 def labels(value: StarlarkValue) -> str:
-    """A dict of labels, by the rules of Kubernetes, which are the stricter ones."""
+    """A dict of labels, by the rules of Kubernetes for what stands behind a prefix; keys by those of Docker as well."""
     return (
         text_map(value)
-        or _every(value, f"keys of {_LABEL_TEXT}", lambda key, _: _LABEL_KEY.fullmatch(key) is not None)
-        or _every(value, f"values of {_LABEL_TEXT}", lambda _, item: _LABEL_VALUE.fullmatch(item) is not None)
+        or _every(
+            value, f"keys of at most 63 lower-case {_LABEL_TEXT}", lambda key, _: _LABEL_KEY.fullmatch(key) is not None
+        )
+        or _every(
+            value, f"values of at most 63 {_LABEL_TEXT}", lambda _, item: _LABEL_VALUE.fullmatch(item) is not None
+        )
     )
 
 

@@ -93,6 +93,8 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("ServiceConfig", {"image": "x", "private_ip_address_placeholder": ""}, "not empty"),
         ("ServiceConfig", {"image": "x", "labels": {"a": "b c"}}, "at most 63 letters"),
         ("ServiceConfig", {"image": "x", "labels": {"a b": "c"}}, 'at "a b" it holds "c"'),
+        ("ServiceConfig", {"image": "x", "labels": {"Team": "c"}}, "keys of at most 63 lower-case letters"),
+        ("ServiceConfig", {"image": "x", "labels": {"a.test/b": "c"}}, 'at "a.test/b" it holds "c"'),
         ("ServiceConfig", {"image": "x", "labels": {"a": 1}}, 'strings to strings; at "a" it holds 1 (int)'),
         ("ServiceConfig", {"image": "x", "node_selectors": {"a": 1}}, 'at "a" it holds 1 (int)'),
         ("ServiceConfig", {"image": "x", "files_to_be_moved": {1: "a"}}, "at 1 it holds"),
