@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gitopsd.adapters.starlark import json_decoder, jsons, times
-from gitopsd.adapters.starlark.crossing import arguments, built, copied, incoming, parse, type_of
+from gitopsd.adapters.starlark.crossing import NESTED, arguments, built, copied, incoming, parse, type_of
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.adapters.starlark.spelling import nearest
-from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
+from gitopsd.evaluate.engine import Host, HostError, SourcePosition, StarlarkProblem, StarlarkValue
 from gitopsd.model.values import Frozen
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ class Callbacks:
             return 2, None
         return kind, data
 
-    def _construct(self, type_name: str, text: str) -> str | list[tuple[str, Any, Any]]:
+    def _construct(self, type_name: str, text: str) -> str | tuple[str, Any]:
         """Check the fields of an object, and say how it is made of copies of what was given: by its serial number and
-        the set fields in declared order, or, where one holds containers inside of containers, by a program."""
+        the set fields in declared order, and by a program for the last to the first of those that nest containers."""
         fields = self._host.construct(type_name, *arguments(text))
         self._serial += 1
-        copies = [copied(value) for value in fields.values()]
-        if None in copies:
-            return built(StructValue(type_name=type_name, fields=fields, serial=self._serial))
-        return "\n".join([str(self._serial), *(f"{copy}{name}" for copy, name in zip(copies, fields, strict=True))])
+        copies = {name: copied(value) for name, value in fields.items()}
+        answer = "\n".join([str(self._serial), *(copy + name for name, copy in copies.items())])
+        deep = [fields[name] for name, copy in reversed(copies.items()) if copy == NESTED]
+        return (answer, built(deep)) if deep else answer
 
     def _json(self, name: str, text: str) -> tuple[int, Any]:
         try:

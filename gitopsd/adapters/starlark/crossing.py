@@ -13,13 +13,14 @@ from typing import Any
 
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
 
-__all__ = ["TOKEN", "arguments", "built", "copied", "incoming", "is_marker", "parse", "type_of", "unquote"]
+__all__ = ["NESTED", "TOKEN", "arguments", "built", "copied", "incoming", "is_marker", "parse", "type_of", "unquote"]
 
 TOKEN = re.compile(
     r"""b?"(?:[^"\\]+|\\.)*"(?:\.(?:elem|codepoint)(?:_ord)?s\(\))?"""
     r"""|<[^>]*>|\[\.\.\.\]|\{\.\.\.\}|range\([^)]*\)|[-+\w.]+|[][(){},:]""",
     re.DOTALL,
 )
+NESTED = "*"
 _ITEM = re.compile(rf"[,: ]*({TOKEN.pattern})", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.DOTALL)
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -161,14 +162,14 @@ def built(value: StarlarkValue) -> list[tuple[str, Any, Any]]:
     return program
 
 
-def copied(value: StarlarkValue) -> str | None:
+def copied(value: StarlarkValue) -> str:
     """How the prelude copies a value that it has: ``=`` for one that nobody can change, ``[`` and ``{`` for a list and
-    a dict of such; None for what is deeper."""
+    a dict of such, NESTED for what it cannot."""
     if isinstance(value, list):
-        return "[" if all(map(_is_fixed, value)) else None
+        return "[" if all(map(_is_fixed, value)) else NESTED
     if isinstance(value, dict):
-        return "{" if all(map(_is_fixed, value.values())) else None
-    return "=" if _is_fixed(value) else None
+        return "{" if all(map(_is_fixed, value.values())) else NESTED
+    return "=" if _is_fixed(value) else NESTED
 
 
 def _is_fixed(value: StarlarkValue) -> bool:
@@ -214,7 +215,9 @@ def _emit(value: StarlarkValue, program: list[tuple[str, Any, Any]]) -> None:
     elif isinstance(value, str) and not _is_plain(value):
         program.append(("bytes", _chunks(value), None))
     elif isinstance(value, str | int | float | None):
-        program.append(("value", value, None))
+        if not program or program[-1][0] != "values":
+            program.append(("values", [], None))
+        program[-1][1].append(value)
     else:
         raise HostError(f"the host gave a {type(value).__name__}, which is no Starlark value")
 
