@@ -66,7 +66,7 @@ class References:
                 end = match.end()
         if end < len(text):
             parts.append(text[end:])
-        self._note_remains(parts, text)
+        self._note_remains(parts)
         return parts[0] if len(parts) == 1 else join_parts(parts)
 
     def take_remarks(self) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ class References:
         """A text for people: placeholders become what they stand for, such as ``<web ip_address>``."""
         return describe_text(self.text(text))
 
-    def _note_remains(self, parts: list[str | Ref], text: str) -> None:
+    def _note_remains(self, parts: list[str | Ref]) -> None:
         if self._ref_by_token and any(isinstance(part, str) and _REMAINS.search(part) for part in parts):
             self.remarks.append(
-                f"{shown(text)} holds a part of a placeholder: a value that is known only when the plan is applied was "
+                f"{shown(describe_text(join_parts(parts)))} holds a part of a placeholder: a value that is known only when the plan is applied was "
                 "cut or changed in case, and stays as it is; do this in a command or a template instead"
             )
 
@@ -162,7 +162,7 @@ class References:
             return key
         text, known = _with_names(self.text(key))
         if not known:
-            self.remarks.append(f"the key {shown(key)} holds a reference, which is not resolved in keys")
+            self.remarks.append(f"the key {shown(self.readable(key))} holds a reference, which is not resolved in keys")
             return key
         return text
 

@@ -103,7 +103,7 @@ def test_keys_keep_references_as_text_with_a_remark() -> None:
     references = References()
     token = references.token(IP)
     assert references.value({token: 1}, "data") == Frozen({token: 1})
-    assert "not resolved in keys" in references.take_remarks()[0]
+    assert references.take_remarks() == ('the key "<web ip_address>" holds a reference, which is not resolved in keys',)
 
 
 def test_secrets_among_the_arguments_reach_the_package_as_tokens_only() -> None:
