@@ -87,8 +87,9 @@ class References:
 
     def _note_remains(self, parts: list[str | Ref]) -> None:
         if self._ref_by_token and any(isinstance(part, str) and _REMAINS.search(part) for part in parts):
+            text = describe_text(join_parts(parts))
             self.remarks.append(
-                f"{shown(describe_text(join_parts(parts)))} holds a part of a placeholder: a value that is known only when the plan is applied was "
+                f"{shown(text)} holds a part of a placeholder: a value that is known only when the plan is applied was "
                 "cut or changed in case, and stays as it is; do this in a command or a template instead"
             )
 
