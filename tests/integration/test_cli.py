@@ -175,6 +175,16 @@ environments:
     assert (found["ok"], len(found["problems"])) == (False, 3)
 
 
+def test_an_environment_says_where_its_package_begins(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", "def run(plan):\n    fail('the usual one')\n")
+    (folder / "nets").mkdir()
+    (folder / "nets" / "small.star").write_text("def start(size):\n    fail('size', size)\n")
+    entry = "package: p, args: {size: 3}, main_file: nets/small.star, main_function: start"
+    (tmp_path / "gitopsd.yaml").write_text(f"environments: {{dev: {{{entry}}}}}\n")
+    checked = call("validate", str(tmp_path))
+    assert checked.returncode != 0 and "nets/small.star:2: fail: size 3" in checked.stdout, checked.stdout
+
+
 def test_a_package_is_checked_with_each_of_its_argument_files(call: Any, tmp_path: Path) -> None:
     folder = package(tmp_path / "p", SERVICE)
     (tmp_path / "good.yaml").write_text("name: web\n")
