@@ -31,9 +31,13 @@ class Edits:
 
     def open(self, start: int, prefix: str, origin: int) -> None:
         """Put a helper call before token `start`; `origin` is the token whose line an error in it belongs to."""
-        if start and not self.gaps[start] and is_name(self.tokens[start - 1]):
-            self.gaps[start] = " "  # a keyword may touch a string or a bracket, but no name
+        self.part(start)
         self.before.setdefault(start, []).append((prefix, origin))
+
+    def part(self, token: int) -> None:
+        """Keep a token that becomes a name from the keyword before it, which may touch a string, a bracket or a sign."""
+        if token and not self.gaps[token] and is_name(self.tokens[token - 1]):
+            self.gaps[token] = " "
 
     def reopen(self, start: int, prefix: str, origin: int) -> None:
         """Replace the outermost call before token `start`."""

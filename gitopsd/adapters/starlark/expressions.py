@@ -242,6 +242,7 @@ class Expressions(Arguments):
         if token in _PREFIX and frame.current < 0:
             lowered = not is_number(self.tokens[at + 1])
             if lowered:
+                self.edits.part(at)
                 self.edits.out[at] = f"{MARK}{_PREFIX[token]}("
             frame.pending.append(Pending(_UNARY, at, lowered, at))
         elif token in ("*", "**") and frame.current < 0 and not frame.pending:
