@@ -17,7 +17,7 @@ from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.callbacks import Callbacks
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.modules import Modules, Needed
-from gitopsd.adapters.starlark.prelude import FILE, builtin_names, captured, prelude, published, restoring
+from gitopsd.adapters.starlark.prelude import FILE, builtin_names, prelude, published, restoring
 from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
 
 __all__ = ["StarlarkEngine"]
@@ -103,7 +103,6 @@ class StarlarkEngine:
         sys.set_int_max_str_digits(0)
         sys.setrecursionlimit(_FRAMES)
         star = self._callbacks.star = starlark_go.Starlark(globals=self._callbacks.functions)
-        star.exec(captured(), filename=FILE)
         star.exec(
             f"{MARK}_literal = {{}}\n{MARK}_loaded = {{}}\n{MARK}_modules = {{}}\n",
             filename=FILE,

@@ -1,4 +1,4 @@
-"""The sources that an engine runs before any package: captured builtins, the prelude, what the host adds."""
+"""The sources that an engine runs before any package: the prelude, and what the host adds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from gitopsd.adapters.starlark.times import CONSTANTS, FUNCTIONS
 
-__all__ = ["FILE", "ORIGINALS", "captured", "prelude", "published", "restoring"]
+__all__ = ["FILE", "ORIGINALS", "prelude", "published", "restoring"]
 
 FILE = "ƶ"
 """The file name of all sources that are not the author's."""
@@ -80,19 +80,15 @@ def ƶ{function}(*a, **k):
 """
 
 
-def captured() -> str:
-    """Keep the engine's own builtins under private names, before anything can hide them."""
-    return "\n".join(f"ƶ_{name} = {name}" for name in ORIGINALS)
-
-
 def _text(name: str) -> str:
     with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         return file.read()
 
 
 def prelude(*, plan_methods: Iterable[str], text_methods: Iterable[str], careful: bool = False) -> str:
-    """What does not depend on the types and constants of the host."""
-    parts = [f"ƶ_careful = {careful}"]
+    """What does not depend on the types and constants of the host; first the engine's own builtins get private names,
+    before anything can hide them."""
+    parts = [*(f"ƶ_{name} = {name}" for name in ORIGINALS), f"ƶ_careful = {careful}"]
     parts += [_text(name) for name in _FILES]
     parts += [_BINARY.format(name=name, sign=sign) for name, sign in _OPERATORS.items()]
     parts += [_COMPARISON.format(name=name, sign=sign) for name, sign in _COMPARISONS.items()]
