@@ -26,13 +26,12 @@ import json, sys
 import starlark_go
 from gitopsd.adapters.starlark.callbacks import Callbacks
 from gitopsd.adapters.starlark.lowering import lower
-from gitopsd.adapters.starlark.prelude import captured, prelude
+from gitopsd.adapters.starlark.prelude import prelude
 class Nobody:
     plan_methods = text_methods = type_names = ()
     constants = {}
 keep = Callbacks(Nobody())
 star = starlark_go.Starlark(globals=keep.functions)
-star.exec(captured())
 star.exec("ƶ_loaded = {}\\nƶ_literal = {}\\nƶ_modules = {}")
 star.exec(prelude(plan_methods=(), text_methods=()))
 for line in sys.stdin:
@@ -130,13 +129,12 @@ COMPILER = """
 import json, sys
 import starlark_go
 from gitopsd.adapters.starlark.callbacks import Callbacks
-from gitopsd.adapters.starlark.prelude import captured, prelude
+from gitopsd.adapters.starlark.prelude import prelude
 class Nobody:
     plan_methods = text_methods = type_names = ()
     constants = {}
 keep = Callbacks(Nobody())
 star = starlark_go.Starlark(globals=keep.functions)
-star.exec(captured())
 star.exec("ƶ_loaded = {}\\nƶ_literal = {}\\nƶ_modules = {}")
 star.exec(prelude(plan_methods=(), text_methods=()))
 def legal(text):
