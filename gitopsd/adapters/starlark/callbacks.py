@@ -179,14 +179,17 @@ def _only_text(text: str, function: str, parameter: str) -> str:
     unknown = [name for name in kwargs if name not in (parameter, "description")]
     if unknown:
         raise HostError(f'{function}: unexpected keyword argument "{unknown[0]}"')
-    if not args and parameter not in kwargs:
-        raise HostError(f"{function}: missing argument for {parameter}")
     if args and parameter in kwargs:
         raise HostError(f'{function}: got multiple values for keyword argument "{parameter}"')
-    value = args[0] if args else kwargs[parameter]
-    if not isinstance(value, str):
-        shown = parameter if args else f'"{parameter}"'
-        raise HostError(f"{function}: for parameter {shown}: got {type_of(value)}, want string")
-    if not value:
-        raise HostError(f"{function}: {parameter} is empty: expected a locator")
-    return value
+    given = {parameter: args[0], **kwargs} if args else kwargs
+    if parameter not in given:
+        raise HostError(f"{function}: missing argument for {parameter}")
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise HostError(f"{function}: for parameter {name}: got {type_of(value)}, want string")
+        if not value:
+            raise HostError(
+                f"{function}: {name} is empty: expected " + ("a locator" if name == parameter else "a text")
+            )
+    locator: str = given[parameter]
+    return locator

@@ -63,8 +63,8 @@ def ƶ{name}(*a, **k):
 _PRINTING = """
 def ƶ_make_{name}(n, file, line):
     def ƶplan_{name}(*a, **k):
-        a = [ƶ_text(x) for x in a]
-        k = {{n: ƶ_text(x) for n, x in k.items()}}
+        a = [ƶ_text(x) for x in a[:1]] + ƶ_list(a[1:])
+        k = {{n: ƶ_text(x) if n == "msg" else x for n, x in k.items()}}
         return ƶ_one(ƶ_call(n, file, line, ƶ_repr((a, k))))
     return ƶplan_{name}
 """

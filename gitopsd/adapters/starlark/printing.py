@@ -20,7 +20,8 @@ def render(text: str) -> str:
             stack.append((token, []))
         elif token in "])}":
             opener, items = stack.pop()
-            stack[-1][1].append(_container(opener, items))
+            ordered = opener == "{" and any(_is_object(*frame) for frame in stack)
+            stack[-1][1].append(_container(opener, items, ordered=ordered))
         elif token not in ",:":
             stack[-1][1].append(_function(token) if token.startswith("<function ƶ") else token)
     return "".join(stack[0][1])
@@ -35,9 +36,15 @@ def _function(token: str) -> str:
     return f"<built-in function {_RENAMED.get(name, name)}>"
 
 
-def _container(opener: str, items: list[str]) -> str:
+def _is_object(opener: str, items: list[str]) -> bool:
+    """Whether what is open is an object of a Kurtosis type, in which the entries of every dict are sorted."""
+    return opener == "(" and len(items) > 2 and is_marker(items[0]) and items[2] != "None"
+
+
+def _container(opener: str, items: list[str], *, ordered: bool) -> str:
     if opener == "{":
-        return "{" + ", ".join(f"{key}: {value}" for key, value in zip(items[::2], items[1::2], strict=True)) + "}"
+        entries = [f"{key}: {value}" for key, value in zip(items[::2], items[1::2], strict=True)]
+        return "{" + ", ".join(sorted(entries) if ordered else entries) + "}"
     if opener == "(" and items and is_marker(items[0]):
         return _special(unquote(items[1]), items[2:])
     if opener == "(" and len(items) == 1:
