@@ -151,10 +151,12 @@ class Callbacks:
         self.operands = kinds
 
     def _note_argument(self, call: str, place: int, kinds: list[tuple[str, str]]) -> None:
+        """Keep the types of the arguments of a call, and behind an empty pair those of what is in them."""
         if place == 0:
-            self._arguments[call] = []
-        self.operands = self._arguments.setdefault(call, [])
-        self.operands.extend(kinds)
+            self._arguments[call] = [("", "")]
+        self.operands = self._arguments.setdefault(call, [("", "")])
+        self.operands.insert(self.operands.index(("", "")), kinds[0])
+        self.operands.extend(kinds[1:])
 
     def _given(self) -> tuple[int, Any]:
         return incoming(self.given)

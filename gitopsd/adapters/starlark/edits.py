@@ -35,7 +35,7 @@ class Edits:
         self.before.setdefault(start, []).append((prefix, origin))
 
     def part(self, token: int) -> None:
-        """Keep a token that becomes a name from the keyword before it, which may touch a string, a bracket or a sign."""
+        """Keep a token that becomes a name off the keyword before it, which may touch a string, a bracket or a sign."""
         if token and not self.gaps[token] and is_name(self.tokens[token - 1]):
             self.gaps[token] = " "
 

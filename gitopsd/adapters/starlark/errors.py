@@ -138,11 +138,9 @@ def _renamed(message: str, operands: list[tuple[str, str]]) -> str:
     """Name the author's types where the engine named its own, in the order of the operands."""
     if message.startswith("fail: "):
         return message
-    strange = next((author for own, author in operands if own == "tuple" != author), None)
-    if strange and _NAMING.match(message) and not message.endswith("want int"):
-        return f"got {strange} in sequence assignment"
-    place = re.search(r"for parameter (\d+):", message)
-    left = operands[int(place[1]) - 1 :] if place else list(operands)
+    if "sequence assignment" in message or " to unpack (" in message:
+        return _unpacked(message, operands)
+    left = _meant(message, operands)
 
     def name(match: re.Match[str]) -> str:
         for index, (own, author) in enumerate(left):
@@ -152,3 +150,26 @@ def _renamed(message: str, operands: list[tuple[str, str]]) -> str:
         return match[0]
 
     return _TYPE.sub(name, message)
+
+
+def _unpacked(message: str, operands: list[tuple[str, str]]) -> str:
+    """Name what cannot be unpacked: what is a tuple to the engine alone has no number of values."""
+    size = re.search(r"got (\d+)", message)
+    own = f":{size[1]}" if size else "function"
+    found = next((operand for operand in operands if operand[0].endswith(own)), ("", ""))
+    return f"got {found[1]} in sequence assignment" if found[0].partition(":")[0] != found[1] else message
+
+
+def _meant(message: str, operands: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Choose the operands that a message may speak of: an argument by its place or name, or what is in an argument."""
+    if ("", "") not in operands:
+        return list(operands)
+    border = operands.index(("", ""))
+    heads, elements = operands[:border], operands[border + 1 :]
+    if any(words in message for words in (" for element ", " in list, ", " at index ")):
+        return elements
+    if place := re.search(r"for parameter (\d+):", message):
+        return heads[int(place[1]) - 1 :]
+    if "for parameter " in message:
+        return [(own, author) for own, author in heads if own != author] + heads
+    return heads["invalid start index" in message :][2 * ("invalid end index" in message) :] + elements
