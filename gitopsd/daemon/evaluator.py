@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gitopsd.evaluate.engine import Engine, Host
     from gitopsd.model.package import EvaluationRequest, TreeFile
 
+_LATER = (
+    "gitopsd.adapters.git.reader", "gitopsd.adapters.yamltext", "gitopsd.adapters.gotemplate",
+    "gitopsd.adapters.jqprogram", "base64",
+)  # fmt: skip
 _LARGEST_FILE = 16 * 1024 * 1024
 _OPEN_FILES = 256
 _SET_NO_NEW_PRIVILEGES = 38
@@ -35,7 +39,7 @@ def main() -> None:
     from gitopsd.adapters.starlark import engine  # noqa: F401
     from gitopsd.adapters.worker.server import serve
 
-    serve(_work)
+    serve(_work, _LATER)
 
 
 def _work() -> None:

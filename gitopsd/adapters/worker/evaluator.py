@@ -115,23 +115,25 @@ class WorkerEvaluator:
         return document
 
     def _ask(self, call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:
-        """The answer of a fresh worker. Raises what the worker reports, and UserError EVALUATION_LIMIT."""
+        """The answer of a fresh worker, or of a second one when somebody ends the server of the first. Raises what the
+        worker reports, and UserError EVALUATION_LIMIT."""
         head = {"call": call, "memory": limits.memory, "cpu": limits.cpu}
         request = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
         end = time.monotonic() + limits.wall
-        try:
-            with self._server.worker() as worker:
-                answer, complaint = worker.ask(request, end=end, limit=limits.answer)
-                status = worker.status(end)
-        except OverError as over:
-            raise _exceeded(what, over.limit, limits) from None
-        return _read(answer, complaint, status, what, limits)
+        for _ in range(2):
+            try:
+                with self._server.worker() as worker:
+                    answer, complaint = worker.ask(request, end=end, limit=limits.answer)
+                    status = worker.status(end)
+            except OverError as over:
+                raise _exceeded(what, over.limit, limits) from None
+            if status is not None:
+                return _read(answer, complaint, status, what, limits)
+        raise RuntimeError("the fork server of the workers was ended, twice")
 
 
-def _read(answer: bytes, complaint: bytes, status: int | None, what: str, limits: WorkerLimits) -> Any:
+def _read(answer: bytes, complaint: bytes, status: int, what: str, limits: WorkerLimits) -> Any:
     """What a finished worker said. A worker that ended without an answer was ended by a limit, or crashed."""
-    if status is None:
-        raise RuntimeError("the fork server of the workers was ended")
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         raise _exceeded(what, "time", limits)
     if not answer or status != 0:

@@ -16,7 +16,8 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 
 STATUS = struct.Struct("i")
 FORK = b"f"
@@ -24,14 +25,16 @@ _DESCRIPTORS = 4
 _SET_DEATH_SIGNAL = 1
 
 
-def serve(act: Callable[[], None]) -> None:
-    """Forks workers, each of which calls ``act``, until the socket ends; does not return."""
-    _Server(act).run()
+def serve(act: Callable[[], None], later: Iterable[str]) -> None:
+    """Forks workers, each of which calls ``act``, until the socket ends; does not return. The modules in ``later`` are
+    imported while nobody asks for a worker; one that is forked earlier imports them itself."""
+    _Server(act, later).run()
 
 
 class _Server:
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: Callable[[], None], later: Iterable[str]) -> None:
         self._act = act
+        self._later = list(later)
         self._pid = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl
         self._control = socket.socket(fileno=0)
@@ -45,8 +48,12 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(0 if self._later else None)
+            for key, _ in ready:
                 key.data()
+            if self._later and not ready:
+                with contextlib.suppress(ImportError):  # who needs it is told by the worker
+                    import_module(self._later.pop(0))
 
     def _start(self) -> None:
         asked, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), _DESCRIPTORS)
