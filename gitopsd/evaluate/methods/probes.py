@@ -72,8 +72,8 @@ def _result(recorder: Recorder, step: str, asked: Recipe) -> Frozen[str]:
 
 
 def result_fields(asked: Recipe) -> tuple[str, ...]:
-    """The fields that a recipe's result has."""
-    own = ("code", "output") if isinstance(asked, ExecRecipe) else ("code", "body")
+    """The fields that a recipe's result has, in the order in which a script meets them."""
+    own = ("code", "output") if isinstance(asked, ExecRecipe) else ("body", "code")
     return (*own, *(f"extract.{key}" for key in asked.extract))
 
 
