@@ -22,6 +22,8 @@ from importlib import import_module
 STATUS = struct.Struct("i")
 FORK = b"f"
 _DESCRIPTORS = 4
+_QUIET = 0.3
+"""Seconds without a call after which more is imported: a command asks sooner, and would wait for it."""
 _SET_DEATH_SIGNAL = 1
 
 
@@ -48,7 +50,7 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            ready = self._selector.select(0 if self._later else None)
+            ready = self._selector.select(_QUIET if self._later else None)
             for key, _ in ready:
                 key.data()
             if self._later and not ready:
