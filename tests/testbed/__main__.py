@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
 
-from tests.testbed import testbed
+from tests.testbed import proxies, testbed
 from tests.testbed.ledger import Ledger
 from tests.testbed.places import TestbedError
 
@@ -26,6 +27,7 @@ def main() -> int:
     verbs.add_parser("env", help="variables for tests, as shell commands")
     asked = parser.parse_args()
     began = time.monotonic()
+    proxies.bypass(os.environ)
     try:
         _do(asked)
     except TestbedError as error:

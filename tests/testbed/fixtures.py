@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.testbed import proxies
+
 if TYPE_CHECKING:  # every run of the tests loads this file
     from tests.testbed.forge import Forge
     from tests.testbed.helm import Helm
@@ -44,7 +46,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def values(part: str) -> Mapping[str, str]:
-    """Variables that tell where a part is; skips the test when there is none to be had."""
+    """Variables that tell where a part is; skips the test when there is none to be had.
+
+    From then on nothing in this process asks a proxy for what is on this machine.
+    """
+    proxies.bypass(os.environ)
     if all(os.environ.get(name) for name in VARIABLES[part]):
         return os.environ
     from tests.testbed import testbed

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.testbed.ledger import Ledger
 from tests.testbed.places import LOGS, MARK, TestbedError
 from tests.testbed.processes import started
+from tests.testbed.proxies import without
 
 INTERVAL = 0.05  # seconds between two looks
 
@@ -64,7 +65,7 @@ def start(components: Iterable[Component], ledger: Ledger) -> None:
 
 def _launch(component: Component, ledger: Ledger) -> Started:
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **component.environment, MARK: component.name}
+    environment = {**without(os.environ), **component.environment, MARK: component.name}
     with component.log.open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in component.command],

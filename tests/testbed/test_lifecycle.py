@@ -116,6 +116,16 @@ def test_an_up_that_fails_says_why_and_leaves_nothing(bare_machine: dict[str, se
     assert not DATA.exists()
 
 
+@pytest.mark.usefixtures("deaf_proxy")
+def test_a_proxy_in_the_environment_is_not_asked(bare_machine: dict[str, set[str]]) -> None:
+    run("up", "cluster", "forge")
+    kubectl = Kubectl(kubeconfig=FIRST.kubeconfig)
+    eventually(lambda: kubectl.get("serviceaccount", "default"))
+    kubectl.run("run", "greeter", "--image=busybox", "--", "sh", "-c", "echo hello; sleep 1000")
+    kubectl.wait("Ready", "pod/greeter")
+    assert kubectl.run("logs", "greeter") == "hello\n", "the API server asks the kubelet at the bridge's address"
+
+
 def test_two_runs_side_by_side_refuse_each_other(bare_machine: dict[str, set[str]]) -> None:
     with begin("up", "second") as first:
         eventually(lambda: processes("second-etcd"))
