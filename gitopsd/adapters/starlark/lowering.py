@@ -50,7 +50,7 @@ class Lowering(Expressions):
                 self.index += 1
                 continue
             if self.fresh:
-                self.top_level, self.fresh = self.edits.gaps[at] == "", False
+                self.top_level, self.fresh = self.edits.gaps[at][:1] in ("", "\\"), False
             rule = rules.get(token)
             if rule is not None:
                 rule(self, at)

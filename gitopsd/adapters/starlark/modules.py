@@ -172,7 +172,7 @@ class Modules:
             self._prepare(path, unit)
             footer = f"{MARK}M{number} = {MARK}_module({_literal(path)}, {{{exports}}})"
             try:
-                self._star.exec(f"{unit.text}\n{footer}\n", filename=path)
+                self._star.exec(f"{unit.text}\n\n{footer}\n", filename=path)
                 self.numbers[path] = number
             except (starlark_go.SyntaxError, starlark_go.ResolveError):
                 self._refuse(path, self.sources[path])
