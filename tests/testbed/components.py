@@ -22,6 +22,7 @@ from tests.testbed.places import (
     KUBELET_CONFIG,
     LOOPBACK,
     MANAGER_PORT,
+    MOUNT_NAMESPACE,
     NODE,
     NODE_ADDRESS,
     PLUGINS,
@@ -37,6 +38,7 @@ from tests.testbed.places import (
 )
 from tests.testbed.supervisor import Component
 
+WITH_MOUNTS = ("nsenter", f"--mount={MOUNT_NAMESPACE}", "--")
 ISSUER = f"https://kubernetes.default.svc.{DOMAIN}"
 
 
@@ -128,7 +130,7 @@ def node() -> list[Component]:
         ),
         Component(
             name="containerd",
-            command=("containerd", "--config", CONTAINERD_CONFIG),
+            command=(*WITH_MOUNTS, "containerd", "--config", CONTAINERD_CONFIG),
             ready=readiness.unix(CONTAINERD_SOCKET),
         ),
         Component(
@@ -141,7 +143,7 @@ def node() -> list[Component]:
             name="kubelet",
             needs=(apiserver, "containerd", "registry"),
             command=(
-                *(binary("kubernetes", "kubelet"), f"--config={KUBELET_CONFIG}", f"--root-dir={KUBELET}"),
+                *(*WITH_MOUNTS, binary("kubernetes", "kubelet"), f"--config={KUBELET_CONFIG}", f"--root-dir={KUBELET}"),
                 *(f"--kubeconfig={FIRST.folder / 'kubelet.kubeconfig'}", f"--cert-dir={KUBELET}"),
                 *(f"--hostname-override={NODE}", f"--node-ip={NODE_ADDRESS}"),
             ),
@@ -169,7 +171,7 @@ def storage() -> list[Component]:
         name="csi-hostpath",
         needs=("kubelet",),
         command=(
-            *(binary("csi", "hostpath"), f"-endpoint={CSI_SOCKET}", f"-registration={registration}"),
+            *(*WITH_MOUNTS, binary("csi", "hostpath"), f"-endpoint={CSI_SOCKET}", f"-registration={registration}"),
             *(f"-root={DATA / 'volumes'}", f"-node={NODE}"),
         ),
         ready=lambda: bool(get(FIRST, f"/apis/storage.k8s.io/v1/csinodes/{NODE}")["spec"]["drivers"]),

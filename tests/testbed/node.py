@@ -6,7 +6,17 @@ import subprocess
 from pathlib import Path
 
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import BRIDGE, CGROUP, FOREIGN, NETWORK_NAMESPACES, NODE_ADDRESS, PODS, TestbedError
+from tests.testbed.places import (
+    BRIDGE,
+    CGROUP,
+    DATA,
+    FOREIGN,
+    MOUNT_NAMESPACE,
+    MOUNTS,
+    NODE_ADDRESS,
+    PODS,
+    TestbedError,
+)
 from tests.testbed.undo import chains
 
 SYSCTLS = {
@@ -27,11 +37,7 @@ def prepare(ledger: Ledger) -> None:
     """Raises ``TestbedError`` when another Kubernetes is on the machine, or the kernel lacks something."""
     if found := chains():
         raise TestbedError(f"another Kubernetes or container network has packet filters here ({found[0]}): remove it")
-    for folder in FOREIGN:
-        if not folder.exists():
-            ledger.write("folder", path=str(folder))
-    there = [file.name for file in NETWORK_NAMESPACES.glob("cni-*")]
-    ledger.write("namespaces", before=there)
+    _make_mounts(ledger)
     ledger.write("iptables")
     for module in KERNEL_MODULES:  # a kernel that has it built in knows no such module
         subprocess.run(["modprobe", "--quiet", module], capture_output=True, check=False)
@@ -59,6 +65,26 @@ def set_sysctls(ledger: Ledger) -> None:
             file.write_text(SYSCTLS[name], "ascii")
 
 
+def _make_mounts(ledger: Ledger) -> None:
+    """A mount namespace that sees what is mounted on the machine, while the machine sees nothing of what it mounts.
+
+    Its file lies on a private mount, as unshare(1) asks for; both go with the folder of the testbed.
+    """
+    for folder in FOREIGN:
+        if not folder.exists():
+            ledger.write("mount point", path=str(folder))
+            folder.mkdir()
+    MOUNTS.mkdir()
+    _run("mount", "--bind", "--make-private", MOUNTS, MOUNTS)
+    MOUNT_NAMESPACE.touch()
+    inside = ["mount --make-rshared /"]  # a volume may be shared with a pod in both directions
+    for number, folder in enumerate(FOREIGN):
+        own = DATA / "foreign" / str(number)
+        own.mkdir(parents=True)
+        inside.append(f"mount --bind {own} {folder}")
+    _run("unshare", f"--mount={MOUNT_NAMESPACE}", "--propagation=slave", "sh", "-euc", "\n".join(inside))
+
+
 def _make_bridge(ledger: Ledger) -> None:
     ledger.write("bridge", name=BRIDGE)
     for words in (
@@ -66,9 +92,7 @@ def _make_bridge(ledger: Ledger) -> None:
         ("address", "add", f"{NODE_ADDRESS}/{PODS.partition('/')[2]}", "dev", BRIDGE),
         ("link", "set", BRIDGE, "up"),
     ):
-        ran = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-        if ran.returncode:
-            raise TestbedError(f"ip {' '.join(words)}: {ran.stderr.strip()}")
+        _run("ip", *words)
 
 
 def _make_cgroups(ledger: Ledger) -> None:
@@ -81,3 +105,9 @@ def _make_cgroups(ledger: Ledger) -> None:
         if not unified and (root / "cpuset.cpus").exists():  # there a new group may use none, unlike elsewhere
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (group / name).write_text((root / name).read_text("ascii"), "ascii")
+
+
+def _run(*words: str | Path) -> None:
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise TestbedError(f"{' '.join(map(str, words))}: {ran.stderr.strip()}")

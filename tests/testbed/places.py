@@ -54,10 +54,12 @@ PLUGINS = DATA / "plugins"  # of volumes; none is there
 CSI_SOCKET = DATA / "csi" / "csi.sock"
 FORGE = DATA / "forge"
 CSI_DRIVER = "hostpath.csi.gitopsd.test"  # as its source has it
+MOUNTS = DATA / "mounts"
+MOUNT_NAMESPACE = MOUNTS / "namespace"  # of containerd, the kubelet and the driver of volumes
 CGROUP = "gitopsd-testbed"  # parent of the cgroups of all pods
-NETWORK_NAMESPACES = Path("/run/netns")
 
-# What servers make by themselves at places that no flag of theirs moves; removed by `down` if it was not there before.
+# Where servers make things and no flag of theirs moves it. In their mount namespace each is a folder of the testbed's,
+# so that of the machine's own they need no more than that it exists.
 FOREIGN = tuple(map(Path, ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/run/netns")))
 
 

@@ -16,7 +16,7 @@ from tests.testbed import machine, testbed
 from tests.testbed.fixtures import ROOT, SESSION
 from tests.testbed.kubectl import Kubectl, eventually
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import BRIDGE, DATA, FIRST, LOOPBACK, SECOND
+from tests.testbed.places import BRIDGE, DATA, FIRST, FOREIGN, LOOPBACK, SECOND
 from tests.testbed.processes import alive, started
 from tests.testbed.test_storage import claim
 from tests.testbed.test_workloads import DEPLOYMENT
@@ -114,6 +114,22 @@ def test_an_up_that_fails_says_why_and_leaves_nothing(bare_machine: dict[str, se
     assert "address already in use" in told
     assert machine.state()["processes"] == set()
     assert not DATA.exists()
+
+
+def test_what_others_put_into_folders_that_the_testbed_needs_stays(bare_machine: dict[str, set[str]]) -> None:
+    made = [folder for folder in FOREIGN if not folder.exists()]
+    theirs = [folder / "theirs" for folder in FOREIGN]
+    try:
+        run("up", "cluster")
+        for file in theirs:
+            file.touch()
+        run("down")
+        assert [file for file in theirs if not file.exists()] == []
+    finally:
+        for file in theirs:
+            file.unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
 
 
 @pytest.mark.usefixtures("deaf_proxy")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import NETWORK_NAMESPACES, TestbedError
+from tests.testbed.places import TestbedError
 from tests.testbed.processes import alive, end, marked
 
 OURS = re.compile(r"(KUBE|CNI)-")
@@ -75,11 +75,10 @@ def unmount_below(root: Path) -> None:
             subprocess.run(["umount", "--lazy", str(point)], check=True, capture_output=True)
 
 
-def _namespaces(entry: dict[str, Any]) -> None:
-    for file in NETWORK_NAMESPACES.glob("cni-*"):
-        if file.name not in entry["before"]:
-            unmount_below(file)
-            file.unlink()
+def _mount_point(entry: dict[str, Any]) -> None:
+    """Remove a folder that was made to mount on; with anything in it, it has become somebody else's."""
+    with contextlib.suppress(OSError):
+        Path(entry["path"]).rmdir()
 
 
 def _bridge(entry: dict[str, Any]) -> None:
@@ -144,7 +143,7 @@ def _restore(command: str, lines: list[str]) -> None:
 STEPS: dict[str, Callable[[dict[str, Any]], None]] = {
     "cgroup": _cgroup,
     "folder": _folder,
-    "namespaces": _namespaces,
+    "mount point": _mount_point,
     "bridge": _bridge,
     "sysctl": _sysctl,
     "iptables": _iptables,
