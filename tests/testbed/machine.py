@@ -58,6 +58,12 @@ def sysctls() -> set[str]:
     return found
 
 
+def forwarding() -> set[str]:
+    """Links whose packets of IPv4 the machine forwards; also ``all`` and ``default``, which are for links to come."""
+    files = Path("/proc/sys/net/ipv4/conf").glob("*/forwarding")
+    return {file.parent.name for file in files if file.read_text("ascii").strip() == "1"}
+
+
 def _listeners() -> list[str]:
     return [line.split()[3] for line in _lines("ss", "--no-header", "--listening", "--tcp", "--numeric")]
 

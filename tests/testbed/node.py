@@ -17,10 +17,9 @@ from tests.testbed.places import (
     PODS,
     TestbedError,
 )
-from tests.testbed.undo import chains
+from tests.testbed.undo import KERNEL_MODULES, chains
 
 SYSCTLS = {
-    "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # traffic between pods of one bridge goes through Services too
     "fs/inotify/max_user_instances": "1024",
 }
@@ -29,7 +28,8 @@ SET_BY_SERVERS = (
     *("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"),
     *("kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/ipv4/conf/all/route_localnet"),
 )
-KERNEL_MODULES = ("overlay", "br_netfilter")
+NEEDED_MODULES = ("overlay", "br_netfilter")
+FORWARD = "GITOPSD-FORWARD"
 GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -39,22 +39,23 @@ def prepare(ledger: Ledger) -> None:
         raise TestbedError(f"another Kubernetes or container network has packet filters here ({found[0]}): remove it")
     _make_mounts(ledger)
     ledger.write("iptables")
-    for module in KERNEL_MODULES:  # a kernel that has it built in knows no such module
-        subprocess.run(["modprobe", "--quiet", module], capture_output=True, check=False)
-    set_sysctls(ledger)
+    load_kernel_modules(ledger)
+    _set_sysctls(ledger)
     _make_bridge(ledger)
     _make_cgroups(ledger)
 
 
-def set_by_forwarding() -> tuple[str, ...]:
-    """What the kernel sets together with ``ip_forward``, in both directions: so it is put back after that."""
-    each = (f"net/ipv4/conf/{item.name}/forwarding" for item in Path("/proc/sys/net/ipv4/conf").iterdir())
-    return ("net/ipv4/conf/all/accept_redirects", *(name for name in each if "/all/" not in name))
+def load_kernel_modules(ledger: Ledger) -> None:
+    """Load what is not there; a kernel that has one built in knows no such module, and that is fine."""
+    for name in NEEDED_MODULES:
+        if not (KERNEL_MODULES / name).exists():
+            ledger.write("kernel module", name=name)
+            subprocess.run(["modprobe", "--quiet", name], capture_output=True, check=False)
 
 
-def set_sysctls(ledger: Ledger) -> None:
+def _set_sysctls(ledger: Ledger) -> None:
     """Changes what a node needs; raises ``TestbedError`` for what this kernel lacks."""
-    for name in (*set_by_forwarding(), *SYSCTLS, *SET_BY_SERVERS):
+    for name in (*SYSCTLS, *SET_BY_SERVERS):
         file = Path("/proc/sys", name)
         if not file.exists():
             if name in SYSCTLS:
@@ -86,6 +87,7 @@ def _make_mounts(ledger: Ledger) -> None:
 
 
 def _make_bridge(ledger: Ledger) -> None:
+    """The network of the pods. What the machine forwards stays within it, and nothing from elsewhere gets into it."""
     ledger.write("bridge", name=BRIDGE)
     for words in (
         ("link", "add", BRIDGE, "type", "bridge"),
@@ -93,6 +95,15 @@ def _make_bridge(ledger: Ledger) -> None:
         ("link", "set", BRIDGE, "up"),
     ):
         _run("ip", *words)
+    Path("/proc/sys/net/ipv4/conf", BRIDGE, "forwarding").write_text("1", "ascii")
+    for words in (
+        ("-N", FORWARD),
+        ("-A", FORWARD, "-i", BRIDGE, "-o", BRIDGE, "-j", "ACCEPT"),  # a container engine may have the rest dropped
+        ("-A", FORWARD, "-i", BRIDGE, "-j", "REJECT", "--reject-with", "icmp-net-unreachable"),
+        ("-A", FORWARD, "-o", BRIDGE, "-j", "REJECT", "--reject-with", "icmp-net-unreachable"),
+        ("-I", "FORWARD", "-j", FORWARD),
+    ):
+        _run("iptables", "--wait", *words)
 
 
 def _make_cgroups(ledger: Ledger) -> None:

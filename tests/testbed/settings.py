@@ -91,7 +91,6 @@ NETWORK: dict[str, Any] = {
         {
             "type": "bridge",
             "bridge": BRIDGE,
-            "isGateway": True,
             "hairpinMode": True,
             "ipam": {
                 "type": "host-local",

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -76,6 +75,7 @@ def bare_machine() -> Iterator[dict[str, set[str]]]:
 
 
 def test_down_leaves_nothing_of_a_busy_cluster(bare_machine: dict[str, set[str]]) -> None:
+    forwarding = machine.forwarding()
     run("up", "cluster", "second")
     assert BRIDGE in machine.state()["links"]
     kubectl = Kubectl(kubeconfig=FIRST.kubeconfig)
@@ -83,6 +83,7 @@ def test_down_leaves_nothing_of_a_busy_cluster(bare_machine: dict[str, set[str]]
     kubectl.apply(f"{DEPLOYMENT}---{claim('data')}---{USER_OF_A_CLAIM}")
     kubectl.run("rollout", "status", "deployment/web", "--timeout=60s")
     kubectl.wait("Ready", "pod/user")
+    assert machine.forwarding() - forwarding == {BRIDGE}
     changed = {kind: found ^ bare_machine[kind] for kind, found in machine.state().items()}
     assert all(changed.values()), "the comparison must see each kind of change"
     run("down")
@@ -186,28 +187,3 @@ def test_env_prints_variables_for_a_shell(bare_machine: dict[str, set[str]]) -> 
     run("up", "second")
     variable = 'eval "$(cat)"; [ -s "$GITOPSD_TEST_SECOND_KUBECONFIG" ]'
     subprocess.run(["sh", "-euc", variable], input=run("env"), text=True, check=True)
-
-
-FORWARDING = """
-import sys
-from pathlib import Path
-from tests.testbed.ledger import Ledger
-from tests.testbed.node import set_sysctls
-from tests.testbed.undo import undo
-
-settings = Path("/proc/sys/net/ipv4/conf")
-hardened = {settings / "all/accept_redirects": "0", settings / "lo/forwarding": "1"}
-for file, value in hardened.items():
-    file.write_text(value)
-ledger = Ledger(Path(sys.argv[1]))
-set_sysctls(ledger)
-during = Path("/proc/sys/net/ipv4/ip_forward").read_text().strip()
-undo(ledger)
-print(during, *(file.read_text().strip() for file in hardened))
-"""
-
-
-def test_what_the_kernel_changes_with_forwarding_is_put_back(bare_machine: dict[str, set[str]], tmp_path: Path) -> None:
-    command = ["unshare", "--net", sys.executable, "-c", FORWARDING, str(tmp_path / "ledger")]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert told == ["1", "0", "1"]

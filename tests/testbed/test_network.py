@@ -6,7 +6,9 @@ import json
 import os
 import re
 import subprocess
+import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,49 @@ def test_a_node_port_answers_on_loopback_and_the_bridge_only(web: Kubectl) -> No
     for address in set(addresses()) - inside:
         with pytest.raises(OSError, match="refused"):
             answer(f"http://{address}:{port}")
+
+
+@pytest.fixture
+def neighbour() -> Iterator[str]:
+    """A network namespace that stands for another machine: what runs a command there, up to the command's words.
+
+    It has the address 198.51.100.2, and this machine, by which it reaches all else, 198.51.100.1.
+    """
+    begin = ["unshare", "--net", "sh", "-c", "echo begun; exec sleep 1000"]
+    with subprocess.Popen(begin, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "begun\n"
+        there = f"nsenter --net=/proc/{process.pid}/ns/net"
+        try:
+            for command in (
+                f"ip link add gitopsd-test type veth peer name outer netns {process.pid}",
+                "ip address add 198.51.100.1/24 dev gitopsd-test",
+                "ip link set gitopsd-test up",
+                f"{there} ip address add 198.51.100.2/24 dev outer",
+                f"{there} ip link set outer up",
+                f"{there} ip route add default via 198.51.100.1",
+            ):
+                subprocess.run(command.split(), check=True)
+            yield there
+        finally:
+            process.kill()  # the links go with the namespace
+
+
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
+
+
+def test_nothing_is_forwarded_into_or_out_of_the_network_of_the_pods(web: Kubectl, neighbour: str) -> None:
+    def outcome(*words: str) -> str:
+        ran = subprocess.run(words, capture_output=True, text=True, check=False)
+        return ran.stderr.strip().rpartition("\n")[2] if ran.returncode else "connected"
+
+    inside = web.get("pods", "--selector=app=web")["items"][0]["status"]["podIP"]
+    here = (sys.executable, "-c", CONNECT)
+    assert outcome(*here, inside, "8080") == "connected"
+    assert "refused" in outcome(*here, "198.51.100.2", "8080")
+    assert "refused" in outcome(*neighbour.split(), *here, "198.51.100.1", "9")
+    assert re.search("timed out|unreachable", outcome(*neighbour.split(), *here, inside, "8080"))
+    reached = web.attempt("exec", "deployment/web", "--", "python3", "-c", CONNECT, "198.51.100.2", "8080")
+    assert "Network is unreachable" in reached.stderr
 
 
 def test_a_pod_talks_to_the_api_with_its_service_account(kubectl: Kubectl) -> None:

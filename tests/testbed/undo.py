@@ -15,7 +15,9 @@ from tests.testbed.ledger import Ledger
 from tests.testbed.places import TestbedError
 from tests.testbed.processes import alive, end, marked
 
-OURS = re.compile(r"(KUBE|CNI)-")
+OURS = re.compile(r"(KUBE|CNI|GITOPSD)-")
+KERNEL_MODULES = Path("/sys/module")
+LINKS = Path("/sys/class/net")
 
 
 def undo(ledger: Ledger) -> None:
@@ -82,8 +84,15 @@ def _mount_point(entry: dict[str, Any]) -> None:
 
 
 def _bridge(entry: dict[str, Any]) -> None:
-    if Path("/sys/class/net", entry["name"]).exists():
+    if (LINKS / entry["name"]).exists():
         subprocess.run(["ip", "link", "delete", entry["name"]], check=True, capture_output=True)
+
+
+def _kernel_module(entry: dict[str, Any]) -> None:
+    """Unload it if nothing uses it; bridges of others may rely on one that knows of no user."""
+    loaded = (KERNEL_MODULES / entry["name"] / "initstate").exists()
+    if loaded and not any(LINKS.glob("*/bridge")):
+        subprocess.run(["modprobe", "--remove", "--quiet", entry["name"]], capture_output=True, check=False)
 
 
 def _sysctl(entry: dict[str, Any]) -> None:
@@ -94,7 +103,7 @@ def _sysctl(entry: dict[str, Any]) -> None:
 
 
 def chains() -> list[str]:
-    """Chains of Kubernetes and of container networks in the packet filters, as ``COMMAND TABLE CHAIN``."""
+    """Chains of Kubernetes, container networks and the testbed in the packet filters, as ``COMMAND TABLE CHAIN``."""
     found = []
     for command in ("iptables", "ip6tables"):
         table = ""
@@ -124,7 +133,7 @@ def _iptables(_: dict[str, Any]) -> None:
                 name = line[1:].split()[0]
                 lines.insert(first, f":{name} - [0:0]")  # this empties it
                 lines.append(f"-X {name}")
-            elif re.match(r"-A (?!KUBE-|CNI-)\S+ .*-j (KUBE|CNI)-", line):
+            elif re.match(rf"-A (?!{OURS.pattern})\S+ .*-j {OURS.pattern}", line):
                 lines.insert(first, line.replace("-A", "-D", 1))
             elif line == "COMMIT":
                 lines.append(line)
@@ -145,6 +154,7 @@ STEPS: dict[str, Callable[[dict[str, Any]], None]] = {
     "folder": _folder,
     "mount point": _mount_point,
     "bridge": _bridge,
+    "kernel module": _kernel_module,
     "sysctl": _sysctl,
     "iptables": _iptables,
 }
