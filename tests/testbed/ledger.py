@@ -23,14 +23,19 @@ class Ledger:
     def write(self, did: str, **facts: Any) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.touch(mode=0o600)  # tokens are among the offers
-        with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"did": did, **facts}) + "\n")
+        with self.file.open("r+b") as stream:
+            stream.seek(sum(map(len, self._lines())))
+            stream.truncate()  # what a killed writer left of a line
+            stream.write(json.dumps({"did": did, **facts}).encode() + b"\n")
 
     def entries(self, did: str | None = None) -> list[dict[str, Any]]:
         """All entries, or those of a kind; none without a file. A half-written last line is nothing done."""
-        text = self.file.read_text("utf-8") if self.file.exists() else ""
-        found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        found = [json.loads(line) for line in self._lines()]
         return [entry for entry in found if did in (None, entry["did"])]
+
+    def _lines(self) -> list[bytes]:
+        data = self.file.read_bytes() if self.file.exists() else b""
+        return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def offer(self, name: str, value: str) -> None:
         """Tell users of the testbed a value, as the variable ``name`` of ``python -m tests.testbed env``."""

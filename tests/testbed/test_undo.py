@@ -65,3 +65,26 @@ def test_kernel_modules_stay_while_others_have_bridges(modules: Path, ledger: Le
     (undo.LINKS / "docker0" / "bridge").mkdir(parents=True)
     undo.undo(ledger)
     assert loaded(modules) == ["br_netfilter"]
+
+
+def test_a_line_that_a_killed_writer_left_torn_is_nothing_done(tmp_path: Path, ledger: Ledger) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    ledger.write("folder", path=str(folder))
+    with ledger.file.open("a") as stream:
+        stream.write('{"did": "folder", "pa')
+    undo.undo(ledger)
+    assert not folder.exists()
+    assert not ledger.file.exists()
+
+
+def test_what_is_written_after_a_torn_line_is_read_and_undone(tmp_path: Path, ledger: Ledger) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    ledger.offer("NAME", "value")
+    with ledger.file.open("a") as stream:
+        stream.write('{"did": "part", "na')
+    ledger.write("folder", path=str(folder))
+    assert [entry["did"] for entry in ledger.entries()] == ["offer", "folder"]
+    undo.undo(ledger)
+    assert not folder.exists()
