@@ -49,8 +49,10 @@ class Kubectl:
 
 
 def program() -> str:
-    """kubectl of the environment, of the machine, or of the testbed."""
-    return os.environ.get("GITOPSD_TEST_KUBECTL") or shutil.which("kubectl") or str(binary("kubernetes", "kubectl"))
+    """kubectl of the environment; for a cluster of the environment the machine's; else the testbed's, which is pinned."""
+    given = os.environ.get("GITOPSD_TEST_KUBECTL")
+    machines = shutil.which("kubectl") if os.environ.get("GITOPSD_TEST_KUBECONFIG") else None
+    return given or machines or str(binary("kubernetes", "kubectl"))
 
 
 def eventually(ask: Callable[[], T], *, seconds: float = 60) -> T:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.testbed import machine, testbed
+from tests.testbed import fixtures, machine, testbed
 from tests.testbed.fixtures import ROOT, SESSION
 from tests.testbed.kubectl import Kubectl, eventually
 from tests.testbed.ledger import Ledger
@@ -180,6 +180,21 @@ def test_a_server_that_has_ended_is_told_and_the_testbed_made_anew(bare_machine:
 
 def test_a_part_that_there_is_not_is_refused(bare_machine: dict[str, set[str]]) -> None:
     assert "there is no part 'thrid': expected some of cluster, second, forge, helm" in refusal("up", "thrid")
+
+
+def test_the_testbed_that_is_up_is_taken_before_one_is_brought_up(
+    bare_machine: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in fixtures.VARIABLES.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    run("up", "second")
+    by_hand = processes("second-apiserver")
+    assert fixtures.values("second")["GITOPSD_TEST_SECOND_KUBECONFIG"] == str(SECOND.kubeconfig)
+    assert processes("second-apiserver") == by_hand
+    run("down")
+    assert fixtures.values("second")["GITOPSD_TEST_SECOND_KUBECONFIG"] == str(SECOND.kubeconfig)
+    assert f"for the tests of process {os.environ[SESSION]}" in run("status")
 
 
 def test_env_prints_variables_for_a_shell(bare_machine: dict[str, set[str]]) -> None:
