@@ -11,7 +11,7 @@ from gitopsd.adapters.starlark.zones import (
     Moment,
     fixed_zone,
     from_civil,
-    local_offset,
+    has_offset,
     offset_of_name,
 )
 from gitopsd.evaluate.engine import HostError
@@ -69,7 +69,7 @@ def show_time(time: Moment, layout: str) -> str:
 
 def _fraction(part: str, nanosecond: int) -> str:
     digits = f"{nanosecond:09d}"[: len(part) - 1]
-    digits = digits.ljust(len(part) - 1, "0") if part[1] == "0" else digits.rstrip("0")
+    digits = digits if part[1] == "0" else digits.rstrip("0")
     return part[0] + digits if digits else ""
 
 
@@ -249,7 +249,7 @@ class _Reading:
 
     def at_offset(self, instant: int, place: str, part: int) -> tuple[int, str]:
         offset = self.found["offset"]
-        if local_offset(place, instant // SECOND) != offset:
+        if not has_offset(place, instant // SECOND, name=self.zone, offset=offset):
             place = fixed_zone(self.zone, offset)
         return instant + part, place
 

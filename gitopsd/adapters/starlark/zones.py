@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gitopsd.evaluate.engine import HostError
 
-__all__ = ["SECOND", "Moment", "checked_zone", "fixed_zone", "from_civil", "local_offset", "moment", "offset_of_name"]
+__all__ = ["SECOND", "Moment", "checked_zone", "fixed_zone", "from_civil", "has_offset", "moment", "offset_of_name"]
 
 SECOND = 10**9
 _DAY = 86400
@@ -85,9 +85,10 @@ def from_civil(date: tuple[int, int, int], seconds: int, place: str) -> int:
     return (local - offset) * SECOND
 
 
-def local_offset(place: str, seconds: int) -> int:
-    """Give the offset of a zone at a time, in seconds."""
-    return _zone_at(place, seconds)[1]
+def has_offset(place: str, seconds: int, *, name: str, offset: int) -> bool:
+    """Tell whether a zone has an offset at a time, under that name if one is given."""
+    found, known = _zone_at(place, seconds)
+    return known == offset and name in ("", found)
 
 
 def offset_of_name(place: str, name: str, seconds: int) -> int | None:
