@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 import sys
@@ -41,7 +42,7 @@ def main() -> int:
 def _do(asked: argparse.Namespace) -> None:
     match asked.verb:
         case "build":
-            testbed.build()
+            testbed.build(functools.partial(_tell, time.monotonic()))
         case "up":
             testbed.up(asked.parts or testbed.AT_ONCE)
         case "ensure":
@@ -53,6 +54,11 @@ def _do(asked: argparse.Namespace) -> None:
         case _:
             for name, value in Ledger().offers().items():
                 print(f"export {name}={shlex.quote(value)}")
+
+
+def _tell(began: float, text: str) -> None:
+    """With the time since the start, at once also where a log is read through a pipe."""
+    print(f"testbed: {time.monotonic() - began:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

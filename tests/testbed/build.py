@@ -50,6 +50,14 @@ class Module:
             raise TestbedError(f"{file} pins no {self.pin}: expected a require line for it")
         return found[1]
 
+    def patch_of_go(self) -> int:
+        """The last number of the oldest Go that builds it, by its go.mod."""
+        file = self.source / "go.mod"
+        found = re.search(rf"^{GO.replace('go', 'go ')}(?:\.(\d+))?$", file.read_text("utf-8"), re.MULTILINE)
+        if not found:
+            raise TestbedError(f"{file} is for another Go: expected a line for {GO}")
+        return int(found[1] or 0)
+
     def flags(self) -> list[str]:
         """Flags of ``go build``; without symbols, since nobody debugs the servers."""
         version = self.version() if self.pin else ""
@@ -97,14 +105,18 @@ BY_NAME = {module.name: module for module in TABLE}
 @functools.cache
 def go() -> str:
     """Version of the Go that builds; raises ``TestbedError`` if it is not there or another."""
+    patch, module = max((module.patch_of_go(), module.name) for module in TABLE)
+    expected = f"{GO}.{patch}, which {module} needs, or a newer {GO}"
     command = shutil.which("go")
     if not command:
-        raise TestbedError(f"there is no `go` in PATH: install {GO} and put its bin folder into PATH")
+        raise TestbedError(f"there is no `go` in PATH: install {expected}, and put its bin folder into PATH")
     ask = [command, "env", "GOVERSION"]
     told = subprocess.run(ask, cwd=MODULES, env=_environment(), capture_output=True, text=True, check=False)
     version = told.stdout.strip()
-    if version != GO and not version.startswith(f"{GO}."):
-        raise TestbedError(f"{command} is {version or told.stderr.strip()}: expected {GO}, put that first in PATH")
+    found = re.fullmatch(rf"{re.escape(GO)}(?:\.(\d+))?(?: .*)?", version)  # what follows a space are experiments
+    if not found or int(found[1] or 0) < patch:
+        given = version or told.stderr.strip()
+        raise TestbedError(f"{command} is {given}: put {expected}, first in PATH")
     return version
 
 
@@ -129,14 +141,18 @@ def missing() -> list[str]:
 
 def build(say: Callable[[str], None]) -> None:
     """Build what is not in the cache; raises ``TestbedError`` with the compiler's words if one does not build."""
-    modules = [BY_NAME[name] for name in missing()]
+
+    def tell(name: str) -> None:
+        module, began = BY_NAME[name], time.monotonic()
+        say(f"building {name}: {', '.join(tool.rpartition('/')[2] for tool in module.tools())}")
+        _build(module)
+        say(f"built {name} in {time.monotonic() - began:.0f} s")
+
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for module, seconds in zip(modules, pool.map(_build, modules), strict=True):
-            say(f"built {module.name} in {seconds:.0f} s")
+        list(pool.map(tell, missing()))
 
 
-def _build(module: Module) -> float:
-    began = time.monotonic()
+def _build(module: Module) -> None:
     target = module.folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
@@ -148,7 +164,6 @@ def _build(module: Module) -> float:
         made.rename(target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return time.monotonic() - began
 
 
 def _share(source: Path, pattern: str, target: Path) -> None:

@@ -49,7 +49,7 @@ class Kubectl:
 
 
 def program() -> str:
-    """kubectl of the environment; for a cluster of the environment the machine's; else the testbed's, which is pinned."""
+    """kubectl of the environment; for a cluster of the environment the machine's; else the one that is pinned."""
     given = os.environ.get("GITOPSD_TEST_KUBECTL")
     machines = shutil.which("kubectl") if os.environ.get("GITOPSD_TEST_KUBECONFIG") else None
     return given or machines or str(binary("kubernetes", "kubectl"))
