@@ -297,6 +297,7 @@ def test_a_new_commit_takes_the_place_of_a_run_that_waits(world: World) -> None:
     world.repository.environments(dev={"stuck": True})
     first = world.repository.commit("waits for ten minutes")
     world.start()
+    until(lambda: world.state() != "")
     until(lambda: any(step["instruction"].startswith("wait/") for step in world.json("why", "dev")["doing"]))
     world.repository.environments(dev={"word": "two"})
     second = world.repository.commit("mends it")
