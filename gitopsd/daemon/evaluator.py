@@ -69,20 +69,27 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def _limit(asked: Mapping[str, Any]) -> None:
-    """Sets every limit of this process. No limit on processes for an evaluation: Go starts threads as it needs them,
-    and the system counts those of all processes of the same user."""
+    """Sets every limit of this process, beneath those that gitopsd was started with. No limit on processes for an
+    evaluation: Go starts threads as it needs them, and the system counts those of all processes of the same user."""
     import ctypes
 
     libc = ctypes.CDLL(None)
     libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"] + 1))
-    resource.setrlimit(resource.RLIMIT_DATA, (asked["memory"], asked["memory"]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, asked["cpu"], spare=1)
+    _lower(resource.RLIMIT_DATA, asked["memory"])
+    _lower(resource.RLIMIT_FSIZE, _LARGEST_FILE)
+    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
     if asked["call"] != "evaluate":
         os.environ.clear()  # Python itself sets LC_CTYPE when it finds no locale
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        _lower(resource.RLIMIT_NPROC, 0)
+
+
+def _lower(kind: int, limit: int, *, spare: int = 0) -> None:
+    """Sets a limit, which ends a process only ``spare`` later; one that gitopsd itself has and is lower stays."""
+    hard = resource.getrlimit(kind)[1]
+    most = limit + spare if hard == resource.RLIM_INFINITY else min(limit + spare, hard)
+    resource.setrlimit(kind, (min(limit, most), most))
 
 
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings, process
+from gitopsd.adapters.worker.server import FORK
+from gitopsd.errors import Reason, TransientError
 from gitopsd.model.values import Frozen
 from gitopsd.ports import EvaluationRequest
 from tests.benchmarks.measuring import cpu_of
@@ -20,6 +26,8 @@ from tests.daemons import until
 from tests.evaluating import request
 
 ENDLESS = "for i in range(1000000000000): pass"
+NEEDED = 8
+"""Descriptors that a call needs at once: both ends of three pipes and a socket."""
 SHORTLY = WorkerSettings(evaluation=WorkerLimits(wall=5.0))
 
 
@@ -59,6 +67,121 @@ def test_workers_end_with_their_server_and_another_answers(slow: EvaluationReque
         assert failed == []
         until(grandchildren, "another worker evaluates")
     assert "ran longer than" in str(failed[0])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> WorkerEvaluator:
+    monkeypatch.setattr(process, "_PATIENCE", 1.0)
+    return WorkerEvaluator(WorkerSettings(small=WorkerLimits(wall=8.0)))
+
+
+def test_a_server_that_hangs_is_told_soon_after_the_time_of_a_call_and_replaced(impatient: WorkerEvaluator) -> None:
+    before = children()
+    assert impatient.extract(".a", Frozen({"a": 1})) == (1,)
+    (server,) = children() - before
+    os.kill(server, signal.SIGSTOP)
+    assert is_passing(failure(impatient), "the fork server does not answer")
+    assert not alive(server)
+    assert impatient.extract(".a", Frozen({"a": 2})) == (2,)
+
+
+def test_a_server_that_takes_no_more_requests_is_replaced(impatient: WorkerEvaluator) -> None:
+    before = children()
+    impatient.prepare()
+    (server,) = children() - before
+    os.kill(server, signal.SIGSTOP)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            impatient._server._running().send(FORK)
+    assert impatient.extract(".a", Frozen({"a": 1})) == (1,)
+    assert not alive(server)
+
+
+def test_a_server_that_hangs_ends_with_its_evaluator(impatient: WorkerEvaluator) -> None:
+    before = children()
+    impatient.prepare()
+    (server,) = children() - before
+    os.kill(server, signal.SIGSTOP)
+    impatient._server.stop()
+    assert not alive(server)
+
+
+def test_a_fork_that_fails_is_told_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = tmp_path / "full"
+    failing = (
+        f"import errno, os\nfork = os.fork\ndef failing():\n    if os.path.exists({str(full)!r}):\n"
+        "        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))\n    return fork()\nos.fork = failing\n"
+    )
+    monkeypatch.setattr(process, "_BOOT", failing + process._BOOT)
+    before, workers = children(), WorkerEvaluator()
+    assert workers.extract(".a", Frozen({"a": 1})) == (1,)
+    (server,) = children() - before
+    until(lambda: len(sockets(server)) == 1, "the life line was closed")
+    full.touch()
+    assert is_passing(failure(workers), "Resource temporarily unavailable")
+    until(lambda: len(sockets(server)) == 1, "nothing is left open")
+    full.unlink()
+    assert workers.extract(".a", Frozen({"a": 2})) == (2,)
+    assert children() - before == {server}
+
+
+def test_a_request_whose_descriptors_did_not_all_arrive_ends_nothing() -> None:
+    before, workers = children(), WorkerEvaluator()
+    assert workers.extract(".a", Frozen({"a": 1})) == (1,)
+    (server,) = children() - before
+    used = max(numbers(server))
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (used + 3, used + 3))
+    assert is_passing(failure(workers), "the fork server ended, or has no descriptors left")
+    assert children() - before == {server}
+
+
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_without_descriptors_left_a_call_fails_and_leaves_none_open(is_prepared: bool) -> None:
+    workers = WorkerEvaluator()
+    if is_prepared:
+        workers.extract(".a", Frozen({"a": 0}))
+    used, (soft, hard) = numbers(os.getpid()), resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [number for number in range(100) if not Path(f"/proc/self/fd/{number}").is_symlink()]
+    try:
+        for number in free[:NEEDED]:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+            assert is_passing(failure(workers), "Too many open files")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert numbers(os.getpid()) - {workers._server._running().fileno()} <= used
+    assert workers.extract(".a", Frozen({"a": 1})) == (1,)
+
+
+@pytest.mark.parametrize("limit", ["-n 64", "-d 200000", "-t 5", "-f 4096", "-c 0"])
+def test_a_process_with_lower_limits_than_a_worker_s_can_evaluate(tmp_path: Path, limit: str) -> None:
+    assert answer_after(f"ulimit {limit}; exec", tmp_path) == "an answer"
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_process_without_standard_descriptors_can_evaluate(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    without = " ".join(f"{number}>&-" for number in closed)
+    assert answer_after(f"exec {without}; exec", tmp_path) == "an answer"
+
+
+def test_workers_are_reaped_where_the_daemon_was_started_with_signals_blocked() -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        workers = WorkerEvaluator(WorkerSettings(small=WorkerLimits(wall=8.0)))
+        assert workers.extract(".a", Frozen({"a": 1})) == (1,)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def test_calls_of_many_threads_get_each_its_own_answer_and_leave_nothing_open() -> None:
+    before, workers = children(), WorkerEvaluator()
+    workers.extract(".a", Frozen({"a": 0}))
+    kept = numbers(os.getpid())
+    with ThreadPoolExecutor(40) as pool:
+        found = list(pool.map(lambda number: workers.extract(".", number), range(120)))
+    assert found == [(number,) for number in range(120)]
+    (server,) = children() - before
+    assert children(server) == set()
+    assert numbers(os.getpid()) <= kept
 
 
 def test_a_worker_over_its_time_is_gone_when_the_caller_is_told(slow: EvaluationRequest) -> None:
@@ -117,6 +240,27 @@ def evaluating(workers: WorkerEvaluator, asked: EvaluationRequest) -> Iterator[t
     thread.join()
 
 
+def answer_after(shell: str, folder: Path) -> str:
+    """What a fresh process gets from a worker that a shell has started after it has changed something of itself."""
+    program = (
+        "from gitopsd.adapters.worker import WorkerEvaluator\n"
+        f"found = WorkerEvaluator().extract('.', 'an answer')\nopen({str(folder / 'found')!r}, 'w').write(*found)"
+    )
+    subprocess.run(["sh", "-c", f'{shell} "$@"', "sh", sys.executable, "-c", program], check=True)
+    return (folder / "found").read_text()
+
+
+def failure(workers: WorkerEvaluator) -> Exception:
+    with pytest.raises(Exception) as caught:
+        workers.extract(".a", Frozen({"a": 0}))
+    return caught.value
+
+
+def is_passing(error: Exception, said: str) -> bool:
+    """Whether it is an error that is tried again, and says why."""
+    return isinstance(error, TransientError) and error.reason is Reason.BACKEND_UNAVAILABLE and said in error.message
+
+
 def grandchildren() -> set[int]:
     return {worker for child in children() for worker in children(child)}
 
@@ -125,6 +269,14 @@ def children(parent: int | None = None) -> set[int]:
     """The process ids of the children of a process, by default of this one."""
     tasks = Path(f"/proc/{parent or 'self'}/task").iterdir()
     return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+
+
+def numbers(pid: int) -> set[int]:
+    return {int(item.name) for item in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def sockets(pid: int) -> list[str]:
+    return [name for name in descriptors(pid) if name.startswith("socket:")]
 
 
 def alive(pid: int) -> bool:

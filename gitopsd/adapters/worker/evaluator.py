@@ -20,7 +20,7 @@ from typing import Any
 from gitopsd import ports
 from gitopsd.adapters.worker.documents import Documents
 from gitopsd.adapters.worker.process import ForkServer, OverError
-from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.errors import Reason, StepError, TransientError, UserError
 from gitopsd.kit import cachefile
 from gitopsd.model import codec
 from gitopsd.model.plan import Evaluation
@@ -34,6 +34,7 @@ _OUT_OF_MEMORY = (
     b"out of memory", b"cannot allocate", b"MemoryError", b"error: failed to allocate", b"pthread_create failed",
 )  # fmt: skip
 """What a worker complains of at its limit; the last is Go's, when no memory is left for the stack of a thread."""
+_NO_PROCESS = "look at the limits on processes, open files and memory of the user that runs gitopsd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,21 +116,31 @@ class WorkerEvaluator:
         return document
 
     def _ask(self, call: str, payload: Mapping[str, Any], limits: WorkerLimits, what: str) -> Any:
-        """The answer of a fresh worker, or of a second one when somebody ends the server of the first. Raises what the
-        worker reports, and UserError EVALUATION_LIMIT."""
+        """The answer of a fresh worker. Raises what the worker reports, UserError EVALUATION_LIMIT, and TransientError
+        BACKEND_UNAVAILABLE when the system has no process or no descriptor left for one."""
         head = {"call": call, "memory": limits.memory, "cpu": limits.cpu}
         request = json.dumps({**head, "payload": payload}, ensure_ascii=False).encode("utf-8", "surrogatepass")
         end = time.monotonic() + limits.wall
-        for _ in range(2):
+        try:
             try:
-                with self._server.worker() as worker:
-                    answer, complaint = worker.ask(request, end=end, limit=limits.answer)
-                    status = worker.status(end)
-            except OverError as over:
-                raise _exceeded(what, over.limit, limits) from None
-            if status is not None:
-                return _read(answer, complaint, status, what, limits)
-        raise RuntimeError("the fork server of the workers was ended, twice")
+                said = self._said(request, end, limits.answer)
+            except ConnectionError:  # somebody ended the server; another starts
+                said = self._said(request, end, limits.answer)
+        except OverError as over:
+            raise _exceeded(what, over.limit, limits) from None
+        except OSError as error:
+            message = f"no process could be started to read {what}: {error}"
+            raise TransientError(Reason.BACKEND_UNAVAILABLE, message, hint=_NO_PROCESS) from None
+        return _read(*said, what, limits)
+
+    def _said(self, request: bytes, end: float, limit: int) -> tuple[bytes, bytes, int]:
+        """What a worker answered and complained of until it ended, and how it ended."""
+        try:
+            with self._server.worker() as worker:
+                return (*worker.ask(request, end=end, limit=limit), worker.status(end))
+        except TimeoutError:
+            self._server.stop()  # it hangs
+            raise
 
 
 def _read(answer: bytes, complaint: bytes, status: int, what: str, limits: WorkerLimits) -> Any:

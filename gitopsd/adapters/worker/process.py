@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 
 import gitopsd
@@ -20,6 +22,8 @@ _BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from gitopsd.daemon.evaluator 
 _GO = {"GOGC": "400", "GOMEMLIMIT": "96MiB"}
 """Go collects garbage seldom, as long as there is not much of it: few packages need as much, and their process ends."""
 _LONGEST_COMPLAINT = 64 * 1024
+_PATIENCE = 10.0
+"""Seconds after which a process that takes no request, or does not tell how a worker ended, is taken to hang."""
 
 
 class ForkServer:
@@ -36,39 +40,44 @@ class ForkServer:
         with self._lock:
             self._running()
 
+    def stop(self) -> None:
+        """Ends the process and all workers; the next worker starts another."""
+        with self._lock:
+            self._stop()
+
     def worker(self) -> Worker:
-        """A worker that waits for its request."""
-        (its_requests, requests), (answers, its_answers), (complaints, its_complaints) = (os.pipe() for _ in range(3))
-        life, its_life = socket.socketpair()
-        worker = Worker(requests, answers, complaints, life)
-        theirs = (its_requests, its_answers, its_complaints, its_life.detach())
-        try:
-            self._fork(theirs)
-        except BaseException:
-            worker.close()
-            raise
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        return worker
+        """A worker that waits for its request. Raises OSError when the system has nothing left for one."""
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            its_requests, requests = _pipe(theirs, ours)
+            answers, its_answers = _pipe(ours, theirs)
+            complaints, its_complaints = _pipe(ours, theirs)
+            life, its_life = socket.socketpair()
+            ours.enter_context(life)
+            theirs.enter_context(its_life)
+            self._fork([each.fileno() for each in (its_requests, its_answers, its_complaints, its_life)])
+            ours.pop_all()
+            return Worker(requests, answers, complaints, life)
 
     def _fork(self, descriptors: Sequence[int]) -> None:
         with self._lock:
             try:
                 socket.send_fds(self._running(), [FORK], descriptors)
-            except (BrokenPipeError, ConnectionResetError):  # somebody ended the process
+            except (ConnectionError, TimeoutError):  # somebody ended the process, or it hangs
                 self._stop()
                 socket.send_fds(self._running(), [FORK], descriptors)
 
     def _running(self) -> socket.socket:
         if self._control is None:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
+            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            control.settimeout(_PATIENCE)
+            with theirs, contextlib.ExitStack() as ours:
+                ours.enter_context(control)
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, *search_path()],
                     stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=_GO, cwd="/", start_new_session=True,
                 )  # fmt: skip
-            self._end = weakref.finalize(self, _ended, process, self._control)
+                ours.pop_all()
+            self._control, self._end = control, weakref.finalize(self, _ended, process, control)
         return self._control
 
     def _stop(self) -> None:
@@ -79,7 +88,14 @@ class ForkServer:
 
 def _ended(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     control.close()
+    process.kill()  # it may hang; workers end with their parent
     process.wait()
+
+
+def _pipe(readers: contextlib.ExitStack, writers: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
+    """Both ends of a pipe, each of which is closed with its side."""
+    reader, writer = os.pipe()
+    return readers.enter_context(FileIO(reader)), writers.enter_context(FileIO(writer, "w"))
 
 
 def search_path() -> list[str]:
@@ -100,25 +116,21 @@ class OverError(Exception):
 class Worker:
     """One worker. As a context it is ended when the context is left."""
 
-    def __init__(self, requests: int, answers: int, complaints: int, life: socket.socket) -> None:
+    def __init__(self, requests: FileIO, answers: FileIO, complaints: FileIO, life: socket.socket) -> None:
         self._requests, self._answers, self._complaints, self._life = requests, answers, complaints, life
-        self._status: int | None = None
-        os.set_blocking(requests, False)
+        os.set_blocking(requests.fileno(), False)
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._life.shutdown(socket.SHUT_WR)
-        self.status()
-        self.close()
-
-    def close(self) -> None:
-        """Gives its descriptors back; does not wait until it has ended."""
-        self._close_requests()
-        os.close(self._answers)
-        os.close(self._complaints)
-        self._life.close()
+        """Raises TimeoutError when its server does not tell that it has ended."""
+        try:
+            self._life.shutdown(socket.SHUT_WR)
+            self._told(_PATIENCE)
+        finally:
+            for each in (self._requests, self._answers, self._complaints, self._life):
+                each.close()
 
     def ask(self, request: bytes, *, end: float, limit: int) -> tuple[bytes, bytes]:
         """What it answers to a request and what it complains of until it closes both; of complaints only the
@@ -132,14 +144,14 @@ class Worker:
                 if (pause := end - time.monotonic()) <= 0:
                     raise OverError("time")
                 for key, _ in selector.select(pause):
-                    if key.fd == self._requests:
+                    if key.fileobj is self._requests:
                         left = _written(key.fd, left)
                         if not left:
-                            selector.unregister(key.fd)
-                            self._close_requests()
+                            selector.unregister(self._requests)
+                            self._requests.close()
                     elif not (data := os.read(key.fd, 256 * 1024)):
-                        selector.unregister(key.fd)
-                    elif key.fd == self._answers:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is self._answers:
                         answer += data
                     elif len(complaint) < _LONGEST_COMPLAINT:
                         complaint += data
@@ -147,22 +159,27 @@ class Worker:
                     raise OverError("answer")
         return bytes(answer), bytes(complaint)
 
-    def status(self, end: float | None = None) -> int | None:
-        """How it ended: its exit code, or a signal as a negative number; None when its server ended first. Raises
-        OverError when that is not known at ``end``."""
-        if self._status is None:
-            self._life.settimeout(None if end is None else max(end - time.monotonic(), 0.1))
-            try:
-                told = self._life.recv(STATUS.size)
-            except TimeoutError:
-                raise OverError("time") from None
-            self._status = STATUS.unpack(told)[0] if told else None
-        return self._status
+    def status(self, end: float) -> int:
+        """How it ended: its exit code, or a signal as a negative number. Raises OverError when that is not known at
+        ``end``, ConnectionError when its server ended first, and OSError when it could not be started."""
+        try:
+            told = self._told(max(end - time.monotonic(), 0.1))
+        except TimeoutError:
+            raise OverError("time") from None
+        if not told:
+            raise ConnectionError("the fork server ended, or has no descriptors left")
+        status, error = STATUS.unpack(told)
+        if error:
+            raise OSError(error, os.strerror(error))
+        return int(status)
 
-    def _close_requests(self) -> None:
-        if self._requests >= 0:
-            os.close(self._requests)
-        self._requests = -1
+    def _told(self, seconds: float) -> bytes:
+        """What its server tells of its end, once; nothing afterwards, or when the server has ended."""
+        self._life.settimeout(seconds)
+        try:
+            return self._life.recv(STATUS.size)
+        except TimeoutError:
+            raise TimeoutError("the fork server does not answer") from None
 
 
 def _written(descriptor: int, data: memoryview) -> memoryview:

@@ -1,15 +1,17 @@
 """The fork server: a process that has imported what workers need, and forks a fresh one for each call.
 
 It starts with an empty environment, runs nothing that an author wrote, and has one thread. Its standard input is a
-socket: each message asks for one, with its four descriptors: its standard input, output and error,
-and its life line. Over the life line the server tells how the worker ended (the exit code, or a signal as a
-negative number); a life line that the other end shuts or loses ends the worker. The end of the socket ends all.
+socket: each message asks for a worker, with four descriptors: its standard input, output and error, and its life line.
+Over the life line the server tells how the worker ended (the exit code, or a signal as a negative number; then zero),
+or why there is none (zero, and an error number of the system); a life line that the other end shuts or loses ends the
+worker. The end of the socket ends all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import selectors
 import signal
@@ -19,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
-STATUS = struct.Struct("i")
+STATUS = struct.Struct("ii")
 FORK = b"f"
 _DESCRIPTORS = 4
 _QUIET = 0.3
@@ -35,6 +37,8 @@ def serve(act: Callable[[], None], later: Iterable[str]) -> None:
 
 class _Server:
     def __init__(self, act: Callable[[], None], later: Iterable[str]) -> None:
+        if sys.stderr is None:
+            os.dup2(1, 2)  # or else the next descriptor were a worker's standard error
         self._act = act
         self._later = list(later)
         self._pid = os.getpid()
@@ -43,6 +47,7 @@ class _Server:
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # who started gitopsd may have blocked some
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._control, selectors.EVENT_READ, self._start)
         self._selector.register(self._wake[0], selectors.EVENT_READ, self._reap)
@@ -54,36 +59,44 @@ class _Server:
             for key, _ in ready:
                 key.data()
             if self._later and not ready:
-                with contextlib.suppress(ImportError):  # who needs it is told by the worker
+                with contextlib.suppress(Exception):  # who needs it is told by the worker
                     import_module(self._later.pop(0))
 
     def _start(self) -> None:
         asked, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), _DESCRIPTORS)
         if not asked:
             os._exit(0)  # workers end with their parent
-        pid = os.fork()
-        if pid == 0:
-            self._become(descriptors)
-        *standard, last = descriptors
-        for descriptor in standard:
-            os.close(descriptor)
-        life = self._life_by_pid[pid] = socket.socket(fileno=last)
-        self._selector.register(life, selectors.EVENT_READ, lambda: self._kill(pid))
+        if len(descriptors) == _DESCRIPTORS:
+            self._fork(descriptors[:-1], socket.socket(fileno=descriptors[-1]))
+        else:  # too many are open for the rest
+            _close(descriptors)
 
-    def _become(self, descriptors: Sequence[int]) -> None:
+    def _fork(self, standard: Sequence[int], life: socket.socket) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _tell(life, 0, error.errno or errno.EAGAIN)
+        else:
+            if pid == 0:
+                self._become(standard, life)
+            self._life_by_pid[pid] = life
+            self._selector.register(life, selectors.EVENT_READ, lambda: self._kill(pid))
+        finally:
+            _close(standard)
+
+    def _become(self, standard: Sequence[int], life: socket.socket) -> None:
         """A worker keeps nothing of the server open, and ends when the server does."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
             if os.getppid() == self._pid:
-                for target, source in enumerate(descriptors[:3]):
+                for target, source in enumerate(standard):
                     os.dup2(source, target)
                 self._selector.close()
-                for other in self._life_by_pid.values():
-                    other.close()
-                for descriptor in (*descriptors, *self._wake):
-                    os.close(descriptor)
+                for each in (life, *self._life_by_pid.values()):
+                    each.close()
+                _close((*standard, *self._wake))
                 self._act()
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -105,5 +118,14 @@ class _Server:
             life = self._life_by_pid.pop(pid)
             with contextlib.suppress(KeyError):
                 self._selector.unregister(life)
-            with life, contextlib.suppress(OSError):
-                life.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
+            _tell(life, os.waitstatus_to_exitcode(status), 0)
+
+
+def _tell(life: socket.socket, status: int, error: int) -> None:
+    with life, contextlib.suppress(OSError):
+        life.send(STATUS.pack(status, error))
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
