@@ -171,19 +171,11 @@ def read_args_file(file: Path, evaluator: Evaluator) -> Arguments:
     if len(text) > LARGEST_ARGUMENTS:
         raise UserError(Reason.LIMIT_EXCEEDED, f"is longer than {LARGEST_ARGUMENTS} bytes", position=str(file))
     data = _read_json(text)
-    if data is None:
-        try:
-            data = evaluator.load_yaml(text, str(file)).data
-        except UserError as error:
-            raise UserError(Reason.ARGUMENTS_INVALID, error.message, position=error.position, hint=error.hint) from None
-        from gitopsd.fetch import sorted_keys
+    if isinstance(data, Frozen):
+        return Arguments(values=data, origin=str(file))
+    from gitopsd.fetch import parsed_arguments
 
-        data = sorted_keys(data) if isinstance(data, Frozen) else data
-    if data is None:
-        data = Frozen()
-    if not isinstance(data, Frozen):
-        raise UserError(Reason.ARGUMENTS_INVALID, "expected an object of arguments", position=str(file))
-    return Arguments(values=data, origin=str(file))
+    return parsed_arguments(text, str(file), evaluator)
 
 
 def _read_json(text: bytes) -> Json:

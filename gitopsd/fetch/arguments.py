@@ -22,12 +22,17 @@ def read_arguments(environment: Environment, commit: Commit, git: Git, evaluator
     object, and LIMIT_EXCEEDED for one above 4 MiB.
     """
     if not isinstance(environment.args, ArgumentsFile):
-        return Arguments(values=sorted_keys(environment.args), origin=environment.position or _INLINE_ORIGIN)
+        return Arguments(values=_sorted_keys(environment.args), origin=environment.position or _INLINE_ORIGIN)
     try:
         path = path_inside(environment.args.path)
     except LocatorError as error:
         raise UserError(Reason.PATH_REFUSED, f"args: {error}", position=environment.position) from None
-    text = _read(environment, commit, git, path)
+    return parsed_arguments(_read(environment, commit, git, path), path, evaluator)
+
+
+def parsed_arguments(text: bytes, path: str, evaluator: Evaluator) -> Arguments:
+    """The argument object of a YAML or JSON text; an empty one is ``{}``. Raises UserError ARGUMENTS_INVALID with the
+    place in ``path`` for a text that is neither, that holds no object, or that gives a name twice."""
     try:
         document = evaluator.load_yaml(text, path)
     except UserError as error:
@@ -41,10 +46,10 @@ def read_arguments(environment: Environment, commit: Commit, git: Git, evaluator
     if document.duplicates:
         names = ", ".join(repr(name) for name in document.duplicates[:10])
         raise _invalid(f"given more than once: {names}", document, path, document.duplicates[0] + "#key")
-    return Arguments(values=data if _is_json(text) else sorted_keys(data), origin=path)
+    return Arguments(values=data if _is_json(text) else _sorted_keys(data), origin=path)
 
 
-def sorted_keys(data: Frozen[Json]) -> Frozen[Json]:
+def _sorted_keys(data: Frozen[Json]) -> Frozen[Json]:
     """YAML arguments as a package gets them: made JSON of, which sorts the keys of each mapping. Text that is JSON
     already keeps the order that it was written in."""
     return Frozen({key: _sorted(data[key]) for key in sorted(data)})
@@ -52,7 +57,7 @@ def sorted_keys(data: Frozen[Json]) -> Frozen[Json]:
 
 def _sorted(value: Json) -> Json:
     if isinstance(value, Frozen):
-        return sorted_keys(value)
+        return _sorted_keys(value)
     return tuple(_sorted(item) for item in value) if isinstance(value, tuple) else value
 
 

@@ -92,6 +92,19 @@ def test_keys_of_yaml_arguments_come_sorted_and_those_of_json_as_they_are_writte
         assert printed["args"]["message"] == told
 
 
+def test_a_file_that_holds_no_arguments_is_told_with_the_place_of_the_mistake(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", "def run(plan, args):\n    plan.print(args)\n")
+    for name, text, told in (
+        ("args.json", "[1]", "args.json:1:1: the arguments are a list: expected an object of named arguments"),
+        ("args.yaml", "a\n", "args.yaml:1:1: the arguments are a single value: expected an object of named arguments"),
+        ("args.yaml", "a: 1\nb:\n  c: 1\n  c: 2\n", "args.yaml:4:3: given more than once: 'b.c'"),
+        ("args.json", '{"a": 1,\n "a": 2}', "args.json:2:2: given more than once: 'a'"),
+    ):
+        (tmp_path / name).write_text(text)
+        done = call("plan", str(folder), "--args", str(tmp_path / name))
+        assert (done.returncode, told in done.stderr) == (3, True), done.stderr
+
+
 def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_path: Path) -> None:
     folder = package(tmp_path / "p", SERVICE)
     (tmp_path / "args.yaml").write_text("name: web\n")
