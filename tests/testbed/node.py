@@ -30,7 +30,7 @@ SET_BY_SERVERS = (
 )
 NEEDED_MODULES = ("overlay", "br_netfilter")
 FORWARD = "GITOPSD-FORWARD"
-GROUPS = Path("/sys/fs/cgroup")
+CONTROLLERS = ("cpu", "cpuset", "memory", "hugetlb", "pids")
 
 
 def prepare(ledger: Ledger) -> None:
@@ -42,7 +42,7 @@ def prepare(ledger: Ledger) -> None:
     load_kernel_modules(ledger)
     _set_sysctls(ledger)
     _make_bridge(ledger)
-    _make_cgroups(ledger)
+    make_cgroups(ledger)
 
 
 def load_kernel_modules(ledger: Ledger) -> None:
@@ -106,16 +106,25 @@ def _make_bridge(ledger: Ledger) -> None:
         _run("iptables", "--wait", *words)
 
 
-def _make_cgroups(ledger: Ledger) -> None:
+def make_cgroups(ledger: Ledger, groups: Path = Path("/sys/fs/cgroup")) -> None:
     """A group for all pods, in the one tree of version 2 or in each of version 1."""
-    unified = (GROUPS / "cgroup.controllers").exists()
-    for root in [GROUPS] if unified else sorted(item for item in GROUPS.iterdir() if item.is_dir()):
+    unified = (groups / "cgroup.controllers").exists()
+    if unified:
+        _enable_controllers(ledger, groups / "cgroup.subtree_control")
+    for root in [groups] if unified else sorted(item for item in groups.iterdir() if item.is_dir()):
         group = root / CGROUP
         ledger.write("cgroup", path=str(group))
         group.mkdir(exist_ok=True)
         if not unified and (root / "cpuset.cpus").exists():  # there a new group may use none, unlike elsewhere
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (group / name).write_text((root / name).read_text("ascii"), "ascii")
+
+
+def _enable_controllers(ledger: Ledger, file: Path) -> None:
+    """In version 2 a group has the controllers that its parent enables, and the kubelet wants all that it knows."""
+    there = (file.parent / "cgroup.controllers").read_text("ascii").split()
+    ledger.write("controllers", path=str(file), before=file.read_text("ascii").split())
+    file.write_text(" ".join(f"+{name}" for name in CONTROLLERS if name in there), "ascii")
 
 
 def _run(*words: str | Path) -> None:

@@ -8,17 +8,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.testbed import fixtures, machine, testbed
+from tests.testbed import fixtures, machine, node, testbed
 from tests.testbed.fixtures import ROOT, SESSION
 from tests.testbed.kubectl import Kubectl, eventually
 from tests.testbed.ledger import Ledger
-from tests.testbed.places import BRIDGE, DATA, FIRST, FOREIGN, LOOPBACK, SECOND
+from tests.testbed.places import BRIDGE, CGROUP, DATA, FIRST, FOREIGN, LOOPBACK, SECOND
 from tests.testbed.processes import alive, started
 from tests.testbed.test_storage import claim
 from tests.testbed.test_workloads import DEPLOYMENT
+from tests.testbed.undo import undo
 
 pytestmark = pytest.mark.testbed
 
@@ -202,3 +204,29 @@ def test_env_prints_variables_for_a_shell(bare_machine: dict[str, set[str]]) -> 
     run("up", "second")
     variable = 'eval "$(cat)"; [ -s "$GITOPSD_TEST_SECOND_KUBECONFIG" ]'
     subprocess.run(["sh", "-euc", variable], input=run("env"), text=True, check=True)
+
+
+@pytest.fixture
+def version_2(tmp_path: Path) -> Iterator[Path]:
+    """The tree of cgroups of version 2, which each kernel has, with what the machine does not use in version 1."""
+    root = tmp_path / "cgroups"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "cgroup2", "cgroup2", root], check=True)
+    yield root
+    subprocess.run(["umount", root], check=True)
+
+
+def test_in_cgroups_of_version_2_pods_get_the_controllers_that_the_kubelet_wants(
+    bare_machine: dict[str, set[str]], version_2: Path, tmp_path: Path
+) -> None:
+    offered = set((version_2 / "cgroup.controllers").read_text("ascii").split())
+    enabled = (version_2 / "cgroup.subtree_control").read_text("ascii")
+    ledger = Ledger(tmp_path / "ledger")
+    try:
+        node.make_cgroups(ledger, version_2)
+        given = set((version_2 / CGROUP / "cgroup.controllers").read_text("ascii").split())
+        assert given >= offered & set(node.CONTROLLERS)
+    finally:
+        undo(ledger)
+    assert (version_2 / "cgroup.subtree_control").read_text("ascii") == enabled
+    assert not (version_2 / CGROUP).exists()

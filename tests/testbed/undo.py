@@ -62,6 +62,14 @@ def _remove_group(group: Path, patience: float = 5.0) -> None:
             time.sleep(0.05)
 
 
+def _controllers(entry: dict[str, Any]) -> None:
+    """Disable what was enabled since; groups of others may have come to use one, which then stays."""
+    file = Path(entry["path"])
+    for name in set(file.read_text("ascii").split()) - set(entry["before"]):
+        with contextlib.suppress(OSError):
+            file.write_text(f"-{name}", "ascii")
+
+
 def _folder(entry: dict[str, Any]) -> None:
     unmount_below(Path(entry["path"]))
     if Path(entry["path"]).exists():
@@ -151,6 +159,7 @@ def _restore(command: str, lines: list[str]) -> None:
 
 STEPS: dict[str, Callable[[dict[str, Any]], None]] = {
     "cgroup": _cgroup,
+    "controllers": _controllers,
     "folder": _folder,
     "mount point": _mount_point,
     "bridge": _bridge,
