@@ -139,7 +139,7 @@ class Attempt:
             good = recorded.last_good
             if good is not None and recorded.unfinished == good.plan.digest:
                 return self._return(good, End(verdict=Verdict.ROLLED_BACK))  # that was interrupted
-            message = "this plan failed before and was rolled back"
+            message = "this plan failed before and is not tried again by itself"
             return self._hold(Reason.BAD_PLAN, message, "push another plan, or try it again with `gitopsd sync`")
         return self.carry_out(evaluation, recorded)
 

@@ -148,7 +148,8 @@ def condition_after(run: Run, before: Condition | None, *, suspended: bool) -> C
             return None
     if run.problems and run.problems[0].reason is Reason.SUSPENDED and suspended:
         state = ConditionState.SUSPENDED
-    message = one_line(run.problems[0].message, limit=300) if run.problems else ""
+    back = f"it was rolled back to {run.restored[:7]}" if run.restored else ""
+    message = one_line(run.problems[0].message, limit=300) if run.problems else back
     since = before.since if before and before.state is state else run.ended_at
     return Condition(environment=run.environment, state=state, message=message, commit=run.commit.id, since=since)
 

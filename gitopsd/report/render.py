@@ -97,9 +97,10 @@ def _line(run: Run) -> str:
         case Verdict.SUCCEEDED | Verdict.NOOP:
             return _good_line(run)
         case Verdict.ROLLED_BACK:
-            return f"rolled back{_to(run.restored)}: {cause_text(run)}"
+            return f"rolled back{_by_hand(run)}{_to(run.restored)}: {_back_text(run)}"
         case Verdict.ROLLBACK_FAILED:
-            return f"rollback{_to(run.restored)} failed: {_rollback_cause(run)}; it was because {cause_text(run)}"
+            because = "" if _by_hand(run) else f"; it was because {cause_text(run)}"
+            return f"rollback{_by_hand(run)}{_to(run.restored)} failed: {_rollback_cause(run)}{because}"
         case Verdict.SUPERSEDED:
             return f"superseded by {run.superseded_by[:7]}" if run.superseded_by else "superseded by a newer commit"
         case Verdict.INVALID:
@@ -121,9 +122,18 @@ def _good_line(run: Run) -> str:
         return f"drift, not healed: {drift}"
     if drift:
         return f"healed {drift}: {counted}"
-    if run.trigger is Trigger.ROLLBACK:
-        return f"rolled back by hand{_to(run.restored or run.commit.id)}: {counted}"
     return counted
+
+
+def _back_text(run: Run) -> str:
+    """Why a run went back; what the way back did, when a person or an earlier run had the reason."""
+    if run.problems or run.applied is not None or run.rollback is None:
+        return cause_text(run)
+    return tally.sentence(tally.done(run.rollback)) + _took(run)
+
+
+def _by_hand(run: Run) -> str:
+    return " by hand" if run.trigger is Trigger.ROLLBACK else ""
 
 
 def _drift(run: Run) -> str:

@@ -226,6 +226,22 @@ def test_an_image_without_a_command_says_what_to_do(make: Make, backend: LocalBa
     eventually(lambda: "started" in list(mapped.logs(ENCLAVE, "geth")))
 
 
+def test_a_cmd_that_was_meant_for_the_entrypoint_of_an_unmapped_image_says_so(
+    make: Make, backend: LocalBackend
+) -> None:
+    spec = ServiceSpec(image=Image(name="ethereum/client-go:v1.14"), cmd=("--http", "--port=1"))
+    with pytest.raises(StepError, match="--http: not found") as caught:
+        start(backend, "geth", spec)
+    assert caught.value.hint == (
+        "the configuration maps the image 'ethereum/client-go:v1.14' to no command, so its cmd stands alone: "
+        "map it under `images` of the backend, or give the service an entrypoint"
+    )
+    mapped = make(LocalSettings(images=Frozen({"client-go:*": ("no-such-program",)})))
+    with pytest.raises(StepError, match="no-such-program: not found") as caught:
+        start(mapped, "geth", spec)
+    assert not caught.value.hint
+
+
 def test_a_service_knows_its_own_address(backend: LocalBackend) -> None:
     env = Frozen({"URL": "http://KURTOSIS_IP_ADDR_PLACEHOLDER:80", "KEPT": "OTHER"})
     start(backend, "web", shell("echo me KURTOSIS_IP_ADDR_PLACEHOLDER; exec sleep 1000", env=env))

@@ -232,6 +232,15 @@ def test_a_revert_is_just_a_commit_and_repeats_nothing(site: Site) -> None:
     assert site.backend.effects[mark:] == []
 
 
+def test_a_plan_that_failed_first_of_all_is_not_said_to_have_been_rolled_back(site: Site) -> None:
+    run = failing(site)
+    assert run.verdict is Verdict.FAILED
+    problem = site.follow(run.commit).problems[0]
+    assert (problem.reason, problem.message) == (
+        Reason.BAD_PLAN, "this plan failed before and is not tried again by itself",
+    )  # fmt: skip
+
+
 def test_without_a_last_good_it_stays_for_inspection(site: Site) -> None:
     run = failing(site)
     assert run.verdict is Verdict.FAILED
@@ -300,6 +309,8 @@ def test_a_manual_rollback_stays_until_a_new_commit(site: Site) -> None:
     run = pipeline.roll_back(environment, site.world)
     assert run.verdict is Verdict.ROLLED_BACK
     assert run.restored == first.id
+    condition = site.store.condition("dev")
+    assert condition and condition.message == f"it was rolled back to {first.short}"
     assert site.follow(second).verdict is Verdict.HELD
     assert site.follow(site.push("{level: c}")).verdict is Verdict.SUCCEEDED
 

@@ -203,9 +203,15 @@ def test_drift_that_is_only_reported_is_not_silent_but_an_orphan_is() -> None:
     assert render(replace(run, applied=applied(kept(5), drift=(orphan,)))).silent
 
 
-def test_a_rollback_by_hand_is_a_success_and_says_so() -> None:
-    run = make_run(Verdict.SUCCEEDED, trigger=Trigger.ROLLBACK, restored=GOOD, applied=applied([FOUR[3], *kept(1)]))
+def test_a_rollback_by_hand_says_so_and_what_it_did() -> None:
+    back = applied([FOUR[3], *kept(1)])
+    run = make_run(Verdict.ROLLED_BACK, trigger=Trigger.ROLLBACK, restored=GOOD, rollback=back)
     assert render(run).line == "rolled back by hand to 1a2b3c4: 1 changed, 1 unchanged in 14 s"
+
+
+def test_a_way_back_that_was_interrupted_and_goes_on_says_where_it_led() -> None:
+    run = make_run(Verdict.ROLLED_BACK, restored=GOOD, rollback=applied([FOUR[3], *kept(1)]))
+    assert render(run).line == "rolled back to 1a2b3c4: 1 changed, 1 unchanged in 14 s"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4 s"), (59, "59 s"), (125, "2 min 5 s"), (3700, "1 h 1 min")])

@@ -23,7 +23,7 @@ from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError
 from gitopsd.model import codec
 from gitopsd.model.parts import Artifacts as ArtifactMount
-from gitopsd.model.parts import Persistent
+from gitopsd.model.parts import Persistent, ServiceSpec
 from gitopsd.model.values import plain_text
 from gitopsd.ports import TaskSpec, Workload
 
@@ -180,6 +180,15 @@ class Jobs:
                 hint="give the service an entrypoint or a cmd, or map the image to a command in the configuration",
             )
         return self._interpreter(spec.image.name, argv)
+
+    def advice(self, spec: ServiceSpec) -> str:
+        """What to do about a command that cannot be started, when an entrypoint may be what it lacks; empty if not."""
+        if spec.entrypoint or self._settings.prefix(spec.image.name):
+            return ""
+        return (
+            f"the configuration maps the image {spec.image.name!r} to no command, so its cmd stands alone: "
+            "map it under `images` of the backend, or give the service an entrypoint"
+        )
 
     def _interpreter(self, image: str, argv: Iterable[str]) -> list[str]:
         """An image of Python runs with the daemon's own interpreter, wherever the image would have it."""

@@ -68,7 +68,8 @@ class Services:
         state = _state(folder)
         if state.get("phase", "starting") in ("failed", "starting"):
             why = state.get("error") or "its shim ended or does not answer"
-            raise StepError(Reason.SERVICE_INVALID, f"service {name!r} cannot be started: {why}")
+            message, hint = f"service {name!r} cannot be started: {why}", self._jobs.advice(workload.spec)
+            raise StepError(Reason.SERVICE_INVALID, message, hint=hint)
 
     def _refuse_collision(self, enclave: str, service: str, wanted: list[tuple[str, int]]) -> None:
         """StepError when something else already listens where the service shall."""
