@@ -144,9 +144,10 @@ def build(say: Callable[[str], None]) -> None:
 
     def tell(name: str) -> None:
         module, began = BY_NAME[name], time.monotonic()
-        say(f"building {name}: {', '.join(tool.rpartition('/')[2] for tool in module.tools())}")
+        say(f"building {name} with {go()}")
         _build(module)
-        say(f"built {name} in {time.monotonic() - began:.0f} s")
+        made = sorted(item.name for item in module.folder().iterdir() if item.is_file())
+        say(f"built {name} in {time.monotonic() - began:.0f} s: {', '.join(made)}")
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         list(pool.map(tell, missing()))

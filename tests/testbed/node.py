@@ -124,7 +124,11 @@ def _enable_controllers(ledger: Ledger, file: Path) -> None:
     """In version 2 a group has the controllers that its parent enables, and the kubelet wants all that it knows."""
     there = (file.parent / "cgroup.controllers").read_text("ascii").split()
     ledger.write("controllers", path=str(file), before=file.read_text("ascii").split())
-    file.write_text(" ".join(f"+{name}" for name in CONTROLLERS if name in there), "ascii")
+    wanted = " ".join(f"+{name}" for name in CONTROLLERS if name in there)
+    try:
+        file.write_text(wanted, "ascii")
+    except OSError as error:  # in a container, the root's processes would have to be in a group below it
+        raise TestbedError(f"cannot write {wanted} to {file}, as the kubelet needs it: {error}") from error
 
 
 def _run(*words: str | Path) -> None:
