@@ -7,7 +7,8 @@ Known to differ still, because the binding has no way or ordinary programs would
 - A source that is not UTF-8 or holds a NUL is refused: the binding carries neither.
 - `read_file`, `import_module` and methods of `plan` equal themselves only through one name: each mention of them is a
   function that knows its place.
-- A key function of `sorted`, `max` or `min` that gives structs orders by what is in them; natively they have no order.
+- A key function of `sorted`, `max` or `min` that gives structs, and is no lambda written in place, orders by what is in
+  them; natively they have no order.
 - A struct can be unpacked into three names or more, if they are as many as the tuple has that stands for it.
 - The value of `x and y` is False when x is a duration of nothing; it is as untrue as that.
 - A keyword that is given twice, the second time through `**`, is refused by `str.format` and by `json` and `time`.

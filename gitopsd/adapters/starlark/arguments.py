@@ -47,6 +47,8 @@ class Arguments:
     def finish_argument(self) -> None:
         """Put the checks around a complete argument, iterable or right side."""
         frame, stars = self.frame, ""
+        if frame.body >= 0:
+            self.check_key()
         if frame.wrap is not None:
             if frame.current < 0:
                 raise Unlowerable("nothing to check")
@@ -88,6 +90,15 @@ class Arguments:
             self.checked_calls.append((frame.first, wrap, self.previous))
         else:
             frame.compared = frame.first
+
+    def check_key(self) -> None:
+        """Check what the lambda gives that `sorted`, `max` or `min` orders by."""
+        frame = self.frame
+        name = self.tokens[frame.start]
+        if name in _CHECKED_CALLS and frame.current >= 0:
+            wrap = Wrap(frame.body, f"{MARK}ordering(", ")", frame.opener)
+            self.checked_calls.append((name, wrap, self.previous))
+        frame.body = -1
 
     def check_compared(self) -> None:
         """Check the arguments of `max(a, b, ...)`; a key or stars make it something else."""

@@ -12,7 +12,7 @@ from gitopsd.adapters.starlark import frames
 from gitopsd.adapters.starlark.arguments import Arguments
 from gitopsd.adapters.starlark.frames import Frame, Pending, Target, Wrap
 from gitopsd.adapters.starlark.lowered import MARK, Lowered, Unlowerable
-from gitopsd.adapters.starlark.scanner import KEYWORDS, RESERVED, is_name, is_number
+from gitopsd.adapters.starlark.scanner import KEYWORDS, NEWLINES, RESERVED, is_name, is_number
 
 __all__ = ["AUGMENTED", "BINARY", "CONSTANTS", "Expressions"]
 
@@ -257,7 +257,8 @@ class Expressions(Arguments):
             frame.stars = self.tokens[at]
             helper = "star(" if frame.stars == "*" else "stars("
             suffix = ")"
-            if self.careful and helper == "stars(" and frame.keywords and frame.start == frame.opener - 1:
+            is_named = all(token in NEWLINES for token in self.tokens[frame.start + 1 : frame.opener])
+            if self.careful and helper == "stars(" and frame.keywords and is_named:
                 helper, suffix = f"stars_of({self.tokens[frame.start]},", f",{frame.keywords})"
             frame.wrap = Wrap(self.following(at), f"{MARK}{helper}", suffix, frame.opener)
         elif frame.kind >= frames.DEF and not frame.default:

@@ -44,9 +44,9 @@ class Frame:
     """
 
     __slots__ = (
-        "argument", "comma", "compared", "composed", "current", "default", "first", "keyword", "keywords", "kind",
-        "loop", "multiple", "negated", "opener", "parts", "pending", "place", "seen", "signature", "stars", "start",
-        "targets", "test", "wrap",
+        "argument", "body", "comma", "compared", "composed", "current", "default", "first", "keyword", "keywords",
+        "kind", "loop", "multiple", "negated", "opener", "parts", "pending", "place", "seen", "signature", "stars",
+        "start", "targets", "test", "wrap",
     )  # fmt: skip
 
     def __init__(self, kind: int, opener: int, start: int) -> None:
@@ -66,6 +66,7 @@ class Frame:
         self.parts = 0
         self.wrap: Wrap | None = None
         self.stars = ""
+        self.body = -1
         self.first = ""
         self.signature: list[str] = []
         self.test = False

@@ -8,7 +8,7 @@ __all__ = ["MARK", "VERSION", "Lowered", "Unlowerable"]
 
 MARK = "ƶ"
 """First letter of every name that belongs to the prelude; a package that uses it in a name is refused."""
-VERSION = 8
+VERSION = 9
 """Part of the key of cached lowered sources: raise it with every change of what comes out."""
 
 

@@ -116,7 +116,9 @@ class Lowering(Expressions):
         if frame.kind == frames.LAMBDA:
             self.flush()
             self.stack.pop()
-            self.frame = self.stack[-1]
+            outer = self.frame = self.stack[-1]
+            if outer.keywords[-1:] == ["key"] and outer.argument == frame.opener:
+                outer.body = self.following(at)
             return
         self.flush()
         frame.test = False
