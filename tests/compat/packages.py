@@ -43,9 +43,24 @@ PACKAGES = (
     Tried(repository="kurtosis-tech/grafana-package", arguments=("args.json",)),
     Tried(repository="xavier-romero/kurtosis-blockscout", arguments=("configs/*.yaml",)),
     Tried(repository="bharath-123/db-adminer-package"),
+    Tried(repository="0xPolygon/kurtosis-pos", arguments=(".github/configs/**/*.yml",)),
+    Tried(repository="EspressoSystems/espresso-optimism-package", arguments=(".github/tests/**/*.yaml",)),
+    Tried(repository="0xBloctopus/thorchain-package", arguments=("example*.yaml", "examples/*.yaml")),
+    Tried(repository="LZeroAnalytics/cardano-package", arguments=("*_params.yaml",)),
+    Tried(repository="LZeroAnalytics/provenance-package", arguments=("examples/*.yaml",)),
+    Tried(repository="LZeroAnalytics/solana-package", arguments=("sample*_params.yaml",)),
+    Tried(repository="kurtosis-tech/avalanche-package", arguments=("args.json",)),
+    Tried(
+        repository="kurtosis-tech/aptos-package", path="testnet-topology", arguments=("testnet-topology/args*.json",)
+    ),
+    Tried(repository="kurtosis-tech/near-package"),
+    Tried(repository="kurtosis-tech/awesome-kurtosis", path="quickstart"),
 )
 
 KNOWN: dict[str, dict[str, str]] = {
+    "0xPolygon/kurtosis-pos": {
+        "cannot read 'tmp/": "the file is one that its user has to put there",
+    },
     "ethpandaops/ethereum-package": {
         'got an unexpected keyword argument "tolerations"': "a dependency is older here than it needs",
         "cannot upload '../binary/": "the file is one that its user has to put there",
