@@ -308,10 +308,13 @@ class Operator:
         check_at = parts.schedule.check_at(watched(environment.source))
         suspension = parts.roster.suspension(environment.name)
         if member.vanished:
-            return "its definition left the repository: put it back, or end it with gitopsd destroy", None
-        if suspension or environment.policy.suspend:
-            why = suspension or "suspended by its own policy"
-            return f"{why}: gitopsd resume {environment.name}" if suspension else why, None
+            return f"its definition to come back, or for gitopsd destroy {environment.name}", None
+        if suspension:
+            return f"gitopsd resume {environment.name} (it was {suspension})", None
+        if environment.policy.suspend:
+            return "a commit that takes back its own policy suspend", None
+        if not parts.scheduled:
+            return "a daemon, as none runs", None
         if parts.working(environment.name) is not None:
             return "the steps in progress", None
         if retry_at is not None:
@@ -323,9 +326,10 @@ class Operator:
     def _last_problem(self, member: Member) -> Problem | None:
         if member.problems:
             return member.problems[0]
-        seen = self._parts.roster.seen(watched(member.environment.source))
-        if seen is not None and seen.failures and seen.problems:
-            return seen.problems[-1]
+        for key in (member.origin, watched(member.environment.source)):
+            seen = self._parts.roster.seen(key)
+            if seen is not None and seen.problems:
+                return seen.problems[-1]
         for run in self._parts.world.store.runs(member.environment.name, limit=1):
             if run.verdict in TROUBLE and run.problems:
                 return run.problems[0]

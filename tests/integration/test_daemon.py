@@ -261,6 +261,7 @@ def test_a_second_daemon_is_refused_and_every_verb_reaches_the_first(world: Worl
     assert world.call("destroy", "dev").returncode == 2
 
     assert world.call("destroy", "dev", "--yes").returncode == 0
+    assert world.json("why", "dev")["waiting"] == "gitopsd resume dev (it was destroyed by a person)"
     assert world.environment().services == ()
     assert world.state() == "suspended"
 
@@ -278,9 +279,15 @@ def test_one_broken_environment_stops_no_other_and_a_vanished_one_is_left_as_it_
     assert "did you mean 'rollback'?" in world.environment().problems[0].hint
     assert world.state("other") == "vanished"
     assert world.environment("other").services[0].state.value == "running"
+    assert "waiting for its definition to come back, or for gitopsd destroy other" in world.call("why", "other").stdout
     refused = world.call("sync", "dev")
     assert refused.returncode == 3
     assert "rolback" in refused.stderr
+
+    world.repository.write("gitopsd.yaml", "environments: [")
+    world.repository.commit("nothing can be read")
+    until(lambda: world.status().repositories[0].problems)
+    assert "error: gitopsd.yaml:2:1: not valid YAML" in world.call("why", "third").stdout
 
 
 def test_the_program_works_without_a_daemon_under_the_lock(world: World) -> None:
@@ -291,6 +298,7 @@ def test_the_program_works_without_a_daemon_under_the_lock(world: World) -> None
     assert world.json("sync", "dev")["run"]["verdict"] == "succeeded"
     assert len(world.starts()) == 1
     assert world.json("status")["daemon"] is False
+    assert world.json("why", "dev")["waiting"] == "a daemon, as none runs"
 
 
 def test_a_new_commit_takes_the_place_of_a_run_that_waits(world: World) -> None:
