@@ -222,12 +222,12 @@ class Modules:
         self.tabulate()
 
     def parameters(self, path: str, function: str) -> tuple[str, ...] | None:
-        """The parameters of a function of a loaded module, also of one that another module defined (``run = other.run``
-        names it anew); None when the name stands for something else."""
+        """The parameters of a function of a loaded module, also of one that has another name where it is defined
+        (``run = other.run``); None when the name stands for something else."""
         unit = self.units[path]
         if function in unit.signatures or function not in unit.exports:
             return unit.signatures.get(function)
-        places = [(item, name) for item in self.numbers if item != path for name in self.units[item].signatures]
+        places = [(item, name) for item in self.numbers for name in self.units[item].signatures]
         fields = [f'{MARK}M{self.numbers[item]}[3]("{name}", None)' for item, name in places]
         own = f'{MARK}M{self.numbers[path]}[3]("{function}", 0)'
         same = self._star.eval(f"[x == {own} for x in [{', '.join(fields)}]]")
