@@ -145,7 +145,9 @@ class ForgeServer:
     def _run(self, *words: str) -> str:
         environment = {"PATH": os.environ["PATH"], **self.environment}
         command = self._gitea(*words)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd="/", env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         if done.returncode:
             raise TestbedError(f"gitea {words[0]} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
         return done.stdout

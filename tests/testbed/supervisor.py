@@ -73,6 +73,7 @@ def _launch(component: Component, ledger: Ledger) -> Started:
             stdout=log,
             stderr=log,
             env=environment,
+            cwd="/",  # not every user may look into the folder of whoever starts it
             start_new_session=True,
         )
     ledger.write("process", name=component.name, pid=process.pid, start=started(process.pid))

@@ -35,15 +35,17 @@ spec:
 """
 
 
-def begin(*words: str) -> subprocess.Popen[str]:
-    """The command, running."""
+def begin(*words: str, folder: Path = ROOT) -> subprocess.Popen[str]:
+    """The command, running in a folder."""
     command = [sys.executable, "-m", "tests.testbed", *words]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=pipe, stderr=pipe)
 
 
-def run(*words: str) -> str:
+def run(*words: str, folder: Path = ROOT) -> str:
     """The output of the command; it must succeed."""
-    with begin(*words) as process:
+    with begin(*words, folder=folder) as process:
         output, trouble = process.communicate(timeout=180)
     assert process.returncode == 0, trouble
     return output
@@ -143,6 +145,13 @@ def test_a_proxy_in_the_environment_is_not_asked(bare_machine: dict[str, set[str
     kubectl.run("run", "greeter", "--image=busybox", "--", "sh", "-c", "echo hello; sleep 1000")
     kubectl.wait("Ready", "pod/greeter")
     assert kubectl.run("logs", "greeter") == "hello\n", "the API server asks the kubelet at the bridge's address"
+
+
+def test_a_server_without_root_starts_from_a_folder_that_only_root_reads(
+    bare_machine: dict[str, set[str]], tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    run("up", "forge", folder=tmp_path)
 
 
 def test_two_runs_side_by_side_refuse_each_other(bare_machine: dict[str, set[str]]) -> None:
