@@ -50,7 +50,10 @@ class Offline:
     def plan(self, args_file: Path | None = None) -> Evaluation:
         """What the package in the folder asks for; nothing beside the folder is read. Raises UserError for what is no
         package, and what fetching a dependency raises."""
-        evaluator, git = self._evaluator(), self._git()
+        return self._planned(args_file, self._evaluator())
+
+    def _planned(self, args_file: Path | None, evaluator: WorkerEvaluator) -> Evaluation:
+        git = self._git()
         environment = Environment(
             name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
             enclave="offline", main_file=self.main_file, main_function=self.main_function,
@@ -62,8 +65,9 @@ class Offline:
     def examine(self, args_file: Path | None = None) -> tuple[Problem, ...]:
         """Every problem of the package with a file of arguments: of its evaluation, of what it will not be given, and
         of its templates and jq programs, which are parsed and not run."""
+        evaluator = self._evaluator()
         try:
-            return self._examined(self.plan(args_file), self._evaluator())
+            return self._examined(self._planned(args_file, evaluator), evaluator)
         except GitopsdError as error:
             return (Problem.of(error, str(args_file or "package")),)
 

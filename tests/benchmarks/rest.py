@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks.daemons import running
-from tests.benchmarks.measuring import Figure, cpu_of, pss_of, rss_of, until
+from tests.benchmarks.measuring import Figure, children_of, cpu_of, pss_of, rss_of, until
 from tests.benchmarks.packages import TINY, package_of, repository_of
 from tests.daemons import Daemon
 
@@ -26,18 +26,19 @@ def measure(folder: Path) -> Iterator[Figure]:
         daemon.repository.push(files)
         until(lambda: _ended(daemon) >= COUNT, "every environment applied", seconds=300, pause=0.5)
         time.sleep(5)
-        yield _memory("PSS of the daemon right after it applied 100 environments", (pss_of(_pid(daemon)),), None)
+        applied = _total(daemon, pss_of)
+        yield _memory("PSS of the daemon and its fork server after applying 100 environments", (applied,), None)
         _restart(daemon, calm)
         time.sleep(10)
-        started, used = time.monotonic(), cpu_of(_pid(daemon))
+        started, used = time.monotonic(), _total(daemon, cpu_of)
         samples = []
         resident = []
         for _ in range(LOOKS):
             time.sleep(WATCHED / LOOKS)
-            samples.append(pss_of(_pid(daemon)))
-            resident.append(rss_of(_pid(daemon)))
-        share = (cpu_of(_pid(daemon)) - used) / (time.monotonic() - started)
-        yield _memory("PSS of the daemon at rest with 100 environments", tuple(samples), MEMORY)
+            samples.append(_total(daemon, pss_of))
+            resident.append(_total(daemon, rss_of))
+        share = (_total(daemon, cpu_of) - used) / (time.monotonic() - started)
+        yield _memory("PSS of the daemon and its fork server at rest with 100 environments", tuple(samples), MEMORY)
         yield _memory("RSS of the same", tuple(resident), MEMORY)
         yield Figure(
             benchmark="rest",
@@ -48,9 +49,9 @@ def measure(folder: Path) -> Iterator[Figure]:
         )
         _restart(daemon, busy)
         time.sleep(2 * DRIFT + 2)
-        started, used = time.monotonic(), cpu_of(_pid(daemon))
+        started, used = time.monotonic(), _total(daemon, cpu_of)
         time.sleep(4 * DRIFT)
-        spent, passed = cpu_of(_pid(daemon)) - used, time.monotonic() - started
+        spent, passed = _total(daemon, cpu_of) - used, time.monotonic() - started
         yield Figure(
             benchmark="rest",
             what="CPU of the daemon per environment and drift cycle, everything included",
@@ -61,8 +62,13 @@ def measure(folder: Path) -> Iterator[Figure]:
         )
 
 
-def _memory(what: str, samples: tuple[int, ...], target: int | None) -> Figure:
-    return Figure(benchmark="rest", what=what, unit="MiB", samples=tuple(map(float, samples)), target=target)
+def _total(daemon: Daemon, amount_of: Callable[[int], float]) -> float:
+    """What the daemon takes together with its fork server."""
+    return sum(map(amount_of, (_pid(daemon), *children_of(_pid(daemon)))))
+
+
+def _memory(what: str, samples: tuple[float, ...], target: int | None) -> Figure:
+    return Figure(benchmark="rest", what=what, unit="MiB", samples=samples, target=target)
 
 
 def _restart(daemon: Daemon, more: dict[str, object]) -> None:

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings, process
 from gitopsd.adapters.worker.server import FORK
+from gitopsd.daemon.offline import Offline
 from gitopsd.errors import Reason, TransientError
 from gitopsd.model.values import Frozen
 from gitopsd.ports import EvaluationRequest
-from tests.benchmarks.measuring import cpu_of
-from tests.daemons import until
+from tests.benchmarks.measuring import children_of, cpu_of
+from tests.daemons import START, until
 from tests.evaluating import request
 
 ENDLESS = "for i in range(1000000000000): pass"
@@ -184,6 +186,32 @@ def test_calls_of_many_threads_get_each_its_own_answer_and_leave_nothing_open() 
     assert numbers(os.getpid()) <= kept
 
 
+def test_a_package_is_validated_by_workers_of_one_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **more: started.append(args) or popen(*args, **more))
+    (tmp_path / "kurtosis.yml").write_text("name: github.com/example/net\n")
+    (tmp_path / "main.star").write_text(
+        "def run(plan):\n    plan.render_templates({'a': struct(template='{{.x}}', data={'x': 1})})\n"
+    )
+    (tmp_path / "args.json").write_text("{}")
+    offline = Offline(folder=tmp_path, cache=tmp_path / "cache")
+    assert offline.examine(tmp_path / "args.json") == ()
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_a_plan_that_is_ended_by_a_signal_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "kurtosis.yml").write_text("name: github.com/example/net\n")
+    (tmp_path / "main.star").write_text(f"def run(plan):\n    {ENDLESS}\n")
+    command = [sys.executable, "-c", START, "plan", str(tmp_path)]
+    with subprocess.Popen(command, start_new_session=True) as plan:
+        workers = until(lambda: {pid for server in children(plan.pid) for pid in children(server)}, "a worker")
+        servers = children(plan.pid)
+        os.killpg(plan.pid, how)
+    until(lambda: not any(map(alive, workers | servers)), "all ended", seconds=10)
+
+
 def test_a_worker_over_its_time_is_gone_when_the_caller_is_told(slow: EvaluationRequest) -> None:
     workers = WorkerEvaluator(SHORTLY)
     with evaluating(workers, slow) as (server, worker, failed):
@@ -267,8 +295,7 @@ def grandchildren() -> set[int]:
 
 def children(parent: int | None = None) -> set[int]:
     """The process ids of the children of a process, by default of this one."""
-    tasks = Path(f"/proc/{parent or 'self'}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    return children_of(parent or os.getpid())
 
 
 def numbers(pid: int) -> set[int]:

@@ -133,7 +133,7 @@ def test_a_package_becomes_a_plan_with_positions(tmp_path: Path) -> None:
 
 def test_equal_requests_give_equal_plans(tmp_path: Path) -> None:
     asked = request(tmp_path / "mirror.git", {"main.star": run("plan.run_sh(run='x', store=['/a'])")})
-    assert WORKERS.evaluate(asked) == WORKERS.evaluate(asked)
+    assert WORKERS.evaluate(asked) == WorkerEvaluator().evaluate(asked)  # another server hashes otherwise
 
 
 def test_problems_name_the_author_s_file_line_and_stack(tmp_path: Path) -> None:
