@@ -74,6 +74,14 @@ def _of_environment(name: str, where: Where, output: Output, *, update: bool) ->
     from gitopsd.errors import Reason, UserError
     from gitopsd.web.commands import PlanRequest
 
-    if "/" in name or name in (".", ".."):
+    if Path(name).exists():
+        raise UserError(Reason.PACKAGE_INVALID, f"{name} is no folder", hint="give the folder of a package")
+    if "/" in name:
         raise UserError(Reason.PACKAGE_INVALID, f"there is no folder {name}", hint="give a folder or an environment")
+    if not where.named:
+        raise UserError(
+            Reason.PACKAGE_INVALID,
+            f"there is no folder {name}",
+            hint="give the folder of a package; for an environment, name a configuration with --config FILE",
+        )
     show(PlanRequest(environment=name, update=update), where, output)

@@ -64,12 +64,12 @@ def show(evaluation: Evaluation, *, json: bool) -> None:
     """Writes an evaluation: the plan's instructions, warnings, problems."""
     from gitopsd.report.text import plan_data, plan_text
 
-    plan = evaluation.plan
+    plan, problems = evaluation.plan, tuple(dict.fromkeys(evaluation.problems))
     if json:
-        problems = [problem_data(problem) for problem in evaluation.problems]
-        say_json({**(plan_data(plan) if plan is not None else {"instructions": []}), "problems": problems})
+        data = plan_data(plan) if plan is not None else {"instructions": []}
+        say_json({**data, "problems": [problem_data(problem) for problem in problems]})
         return
     if plan is not None:
         say(plan_text(plan))
-    if evaluation.problems:
-        say(problems_text(evaluation.problems))
+    if problems:
+        say(problems_text(problems))

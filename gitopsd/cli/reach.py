@@ -33,12 +33,17 @@ class Where:
     config: Path | None
     state_dir: Path | None
 
+    @property
+    def named(self) -> bool:
+        """Whether there is a configuration or a state directory at all."""
+        return self.config is not None or self.state_dir is not None or DEFAULT_CONFIG.exists()
+
     def settings(self) -> Settings:
         """The configuration. UserError when there is none, or mistakes in it."""
         from gitopsd.daemon.configfile import load
 
         file = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        if file is None and self.state_dir is None:
+        if not self.named:
             raise UserError(
                 Reason.CONFIG_INVALID,
                 "there is no configuration",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,20 +35,14 @@ def verb(
         checked, problems = offline.check()
         noun = "environment"
     else:
-        noun = "argument file"
+        noun = "argument file" if args else "package"
         files: list[Path | None] = [*args] if args else [None]
         for file in files:
             checked += (str(file or "no arguments"),)
-            problems += tuple(replace(item, message=_with(file, item)) for item in offline.examine(file))
+            problems += offline.examine(file)
     _show(tuple(dict.fromkeys(problems)), f"{count_text(len(checked), noun)} checked", output)
     failed = any(problem.severity == "error" for problem in problems)
     raise typer.Exit(Exit.INVALID if failed else Exit.OK)
-
-
-def _with(file: Path | None, problem: Problem) -> str:
-    """Which of the files a problem came with, unless it says so."""
-    told = file is None or problem.position.startswith(str(file))
-    return problem.message if told else f"with {file}: {problem.message}"
 
 
 def _show(problems: tuple[Problem, ...], summary: str, output: Output) -> None:

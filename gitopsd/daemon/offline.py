@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,13 +18,16 @@ from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
 from gitopsd.daemon.hints import Hints
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
+from gitopsd.model.ops import Task
 from gitopsd.model.package import Arguments, Download
+from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Problem
 from gitopsd.model.values import Frozen, Json, freeze
 from gitopsd.ports import EvaluationRequest, Evaluator, Git, TreeFile
 from gitopsd.resolve import resolve
-from gitopsd.resolve.closure import close, with_likely
+from gitopsd.resolve.closure import close, warned, with_likely
 
+ENVIRONMENTS_FILE = "gitopsd.yaml"
 LARGEST_ARGUMENTS = 4 * 1024 * 1024
 
 
@@ -67,9 +70,17 @@ class Offline:
         of its templates and jq programs, which are parsed and not run."""
         evaluator = self._evaluator()
         try:
-            return self._examined(self._planned(args_file, evaluator), evaluator)
+            problems = self._examined(self._planned(args_file, evaluator), evaluator)
         except GitopsdError as error:
-            return (Problem.of(error, str(args_file or "package")),)
+            problems = (self._of_no_package(Problem.of(error, "package")),)
+        return tuple(_with(problem, str(args_file or "")) for problem in problems)
+
+    def _of_no_package(self, problem: Problem) -> Problem:
+        """What a folder without any of the two files would need; other problems as they are."""
+        if (self.folder / "kurtosis.yml").exists() or self.is_environment_repository:
+            return problem
+        hint = f"{problem.hint}; an environment repository has {ENVIRONMENTS_FILE} at its root"
+        return replace(problem, hint=hint)
 
     def _examined(self, evaluation: Evaluation, evaluator: WorkerEvaluator) -> tuple[Problem, ...]:
         from gitopsd.daemon.texts import text_problems
@@ -95,8 +106,11 @@ class Offline:
         commit = git.head(source)
         fetched = read_environments(source, commit, git, evaluator)
         problems = [*fetched.problems, *(item for items in fetched.broken.values() for item in items)]
+        found: dict[Problem, list[str]] = {}
         for environment in fetched.environments:
-            problems += self._problems(environment, commit, git, evaluator)
+            for problem in self._problems(environment, commit, git, evaluator):
+                found.setdefault(problem, []).append(environment.name)
+        problems += [_with(problem, ", ".join(names)) for problem, names in found.items()]
         names = (*(environment.name for environment in fetched.environments), *fetched.broken)
         return names, tuple(problems)
 
@@ -123,12 +137,12 @@ class Offline:
         evaluation = close(request, environment, git, downloads, evaluator)
         if evaluation.plan is not None:
             hints.keep(evaluation.lock)
-        return evaluation
+        return warned(evaluation, _ignored, by="the local backend")
 
     @property
     def is_environment_repository(self) -> bool:
         """Whether the folder has an environments file at its root."""
-        return (self.folder / "gitopsd.yaml").is_file()
+        return (self.folder / ENVIRONMENTS_FILE).is_file()
 
     def _git(self) -> FolderGit:
         return FolderGit(self.folder, self._mirrors)
@@ -145,6 +159,14 @@ class Offline:
         except OSError:
             return WorkerEvaluator()  # without a place to write to it is only slower
         return WorkerEvaluator(WorkerSettings(cache=str(lowered)))
+
+
+def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:
+    """What the one backend that there is would do without, whatever the images may stand for there."""
+    from gitopsd.adapters.local.ignored import ignored_fields
+    from gitopsd.adapters.local.settings import LocalSettings
+
+    return ignored_fields(spec, LocalSettings(images=Frozen({"*": (spec.image.name,)})))
 
 
 class _Downloads:
@@ -165,13 +187,24 @@ class _Downloads:
         return HttpDownloads(self._folder)
 
 
+def _with(problem: Problem, given: str) -> Problem:
+    """A problem that says with which argument file, or in which environments, it came, unless its position does."""
+    told = not given or problem.position.startswith((given, ENVIRONMENTS_FILE))
+    return problem if told else replace(problem, message=f"with {given}: {problem.message}")
+
+
 def read_args_file(file: Path, evaluator: Evaluator) -> Arguments:
     """The argument object of a YAML or JSON file. UserError ARGUMENTS_INVALID when it holds none."""
     try:
         with file.open("rb") as stream:
             text = stream.read(LARGEST_ARGUMENTS + 1)
     except OSError as error:
-        raise UserError(Reason.ARGUMENTS_INVALID, f"cannot be read: {error.strerror}", position=str(file)) from None
+        raise UserError(
+            Reason.ARGUMENTS_INVALID,
+            f"cannot be read: {error.strerror}",
+            position=str(file),
+            hint="--args takes the path of a file of YAML or JSON",
+        ) from None
     if len(text) > LARGEST_ARGUMENTS:
         raise UserError(Reason.LIMIT_EXCEEDED, f"is longer than {LARGEST_ARGUMENTS} bytes", position=str(file))
     data = _read_json(text)

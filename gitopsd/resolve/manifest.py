@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, check_replace, parse_package
 from gitopsd.kit.text import one_line, suggestion
-from gitopsd.model.values import Frozen, Json
+from gitopsd.model.values import Frozen, Json, thaw
 from gitopsd.ports import Evaluator, YamlDocument
 
 _KEYS = ("name", "description", "replace")
@@ -57,6 +57,8 @@ def _unknown(data: Frozen[Json], document: YamlDocument) -> list[tuple[str, str]
 def _name(data: Frozen[Json]) -> list[tuple[str, str]]:
     name = data.get("name")
     expected = "expected github.com/owner/repo[/path]"
+    if name is None:
+        return [("name", f"the key 'name' is missing, {expected}")]
     if not isinstance(name, str) or not name:
         return [("name", f"name: {_shown(name)} is no locator, {expected}")]
     try:
@@ -94,4 +96,4 @@ def _invalid(mistakes: list[tuple[str, str]], document: YamlDocument, file: str)
 
 
 def _shown(value: Json) -> str:
-    return "nothing" if value is None else one_line(repr(value), limit=100)
+    return "nothing" if value is None else one_line(repr(thaw(value)), limit=100)

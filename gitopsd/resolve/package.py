@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import Reason, TransientError, UserError
 from gitopsd.kit.locators import LocatorError, Place, is_absolute, parse_package, path_inside
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.package import Lock, Missing, Package, Pin
@@ -112,12 +112,16 @@ def complete(
 
 
 def _pin(item: Missing, environment: Environment, git: Git) -> Pin:
+    named = f"{item.locator}@{item.ref}" if item.ref else item.locator
+    where = environment.position
     try:
         return git.pin(item, environment=environment.name)
     except UserError as error:
-        named = f"{item.locator}@{item.ref}" if item.ref else item.locator
         message = f"the package needs {named}: {error.message}"
-        raise UserError(error.reason, message, position=environment.position, hint=error.hint) from None
+        raise UserError(error.reason, message, position=where, hint=error.hint) from None
+    except TransientError as error:
+        message, again = f"the package needs {named}: {error.message}", error.retry_after
+        raise TransientError(error.reason, message, retry_after=again, position=where, hint=error.hint) from None
 
 
 def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Evaluator, *, lock: Lock) -> Package:
@@ -142,9 +146,10 @@ def _manifest(environment: Environment, where: tuple[str, str, str], git: Git, e
     except UserError as error:
         if error.reason is not Reason.PATH_REFUSED:
             raise
+        at = f" at {commit[:7]}" if commit else ""
         raise UserError(
             Reason.PACKAGE_INVALID,
-            f"the package {environment.package!r} of {environment.name} has no file {file} at {commit[:7]}",
+            f"the package {environment.package!r} of {environment.name} has no file {file}{at}",
             position=environment.position,
             hint="a package is a folder with kurtosis.yml and main.star",
         ) from None

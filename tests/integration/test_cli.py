@@ -184,6 +184,7 @@ environments:
     assert "nam" in checked.stdout
     assert "elsewhere" in checked.stdout
     assert "4 environments checked, 3 problems" in checked.stdout
+    assert "p/main.star:2: with lacks: function run got an unexpected" in checked.stdout, checked.stdout
     found = json.loads(call("validate", str(tmp_path / "r"), "-o", "json").stdout)
     assert (found["ok"], len(found["problems"])) == (False, 3)
 
@@ -195,7 +196,7 @@ def test_an_environment_says_where_its_package_begins(call: Any, tmp_path: Path)
     entry = "package: p, args: {size: 3}, main_file: nets/small.star, main_function: start"
     (tmp_path / "gitopsd.yaml").write_text(f"environments: {{dev: {{{entry}}}}}\n")
     checked = call("validate", str(tmp_path))
-    assert checked.returncode != 0 and "nets/small.star:2: fail: size 3" in checked.stdout, checked.stdout
+    assert checked.returncode != 0 and "nets/small.star:2: with dev: fail: size 3" in checked.stdout, checked.stdout
 
 
 def test_a_package_is_checked_with_each_of_its_argument_files(call: Any, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def run(plan):
 """
     checked = call("validate", str(package(tmp_path / "p", source)))
     assert checked.returncode == 3
-    assert "1 argument file checked, 4 problems" in checked.stdout, checked.stdout
+    assert "1 package checked, 4 problems" in checked.stdout, checked.stdout
     assert "error: main.star:3: artifact/conf bad: the template cannot be parsed: template: bad:2:" in checked.stdout
     assert 'function "nothing" not defined' in checked.stdout
     assert "error: main.star:7: service/web extract one: the jq program '.[' cannot be compiled" in checked.stdout
@@ -253,3 +254,34 @@ def test_without_a_configuration_a_verb_says_what_to_do(call: Any, tmp_path: Pat
     assert wrong.returncode == 3
     assert "wrong.yaml:1: state-dir: unknown key (did you mean 'state_dir'?)" in wrong.stderr
     assert "wrong.yaml:2: limits.runs" in wrong.stderr
+
+
+def test_a_folder_or_an_argument_file_that_is_not_there_is_what_is_named(call: Any, tmp_path: Path) -> None:
+    folder = package(tmp_path / "p", SERVICE)
+    misspelt = call("plan", "packages-nope")
+    assert misspelt.returncode == 3
+    assert "there is no folder packages-nope" in misspelt.stderr
+    assert "--config" in misspelt.stderr
+    assert "main.star is no folder" in call("plan", str(folder / "main.star")).stderr
+    inline = call("plan", str(folder), "--args", '{"name": "web"}')
+    assert "--args takes the path of a file" in inline.stderr
+    for verb in ("plan", "validate"):
+        bare = call(verb, str(tmp_path))
+        assert (bare.returncode, "has no file kurtosis.yml (" in bare.stderr + bare.stdout) == (3, True), bare
+
+
+def test_a_folder_that_is_neither_is_told_what_each_would_hold(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "gitopsd.yml").write_text("environments: {}\n")
+    checked = call("validate", str(tmp_path))
+    assert checked.returncode == 3
+    assert "an environment repository has gitopsd.yaml at its root" in checked.stdout
+
+
+def test_the_same_mistake_of_many_services_is_listed_once(call: Any, tmp_path: Path) -> None:
+    source = """
+def run(plan):
+    for name in ("a", "b"):
+        plan.add_service(name, ServiceConfig(image="i", files={"/x": "nothing"}))
+"""
+    wrong = call("plan", str(package(tmp_path / "p", source)))
+    assert (wrong.returncode, wrong.stdout.count("there is no files artifact 'nothing'")) == (3, 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gitopsd.adapters.yamltext import load
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import Reason, TransientError, UserError
 from gitopsd.model.environment import Commit, Source
 from gitopsd.model.package import Download, Missing, Pin
 from gitopsd.model.values import Frozen, Json, freeze
@@ -54,6 +54,8 @@ class Files:
         self.pinned.append((missing, environment))
         if missing.locator == "github.com/private/repo":
             raise UserError(Reason.SOURCE_REFUSED, "https://github.com/private/repo wants a credential")
+        if missing.locator == "github.com/away/repo":
+            raise TransientError(Reason.SOURCE_UNREACHABLE, "it is away", retry_after=7)
         commit = (missing.ref[:1] or "0") * 40
         return Pin(root=missing.locator, ref=missing.ref, url=f"https://{missing.locator}", commit=commit)
 

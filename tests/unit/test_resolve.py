@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import Reason, TransientError, UserError
 from gitopsd.model.codec import canonical
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Download, Missing, Package, Pin
@@ -97,11 +97,13 @@ def test_every_mistake_of_the_manifest_is_told() -> None:
     text = str(error)
     assert error.position == "chain/kurtosis.yml:1:1"
     assert "unknown key 'nam', did you mean 'name'?" in text
-    assert "name: nothing is no locator" in text
+    assert "the key 'name' is missing, expected github.com/owner/repo[/path]" in text
     assert "chain/kurtosis.yml:2:14: description" in text
     assert "chain/kurtosis.yml:3:25: replace: 'github.com/a' lacks a repository" in text
     assert "replace: 5 is no locator" in text
     assert "replace: 'x'" in text
+    shown = str(refused("name: [a, null]\nreplace: [x]\n"))
+    assert "name: ['a', None] is no locator" in shown and "replace: ['x'] is no mapping" in shown, shown
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,14 @@ def test_a_repository_that_may_not_be_read_is_told_with_what_needs_it() -> None:
         )
     assert caught.value.reason is Reason.SOURCE_REFUSED
     assert "the package needs github.com/private/repo@v1: " in str(caught.value)
+
+
+def test_a_host_that_does_not_answer_is_told_with_what_needs_it_and_asked_again() -> None:
+    missing = (Missing(locator="github.com/away/repo"),)
+    with pytest.raises(TransientError) as caught:
+        complete(Package(locator="github.com/o/r", url="u", commit="c"), missing, environment("."), Files(), Files())
+    assert str(caught.value) == "gitopsd.yaml:2:3: the package needs github.com/away/repo: it is away"
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.SOURCE_UNREACHABLE, 7)
 
 
 def test_a_package_cannot_name_repositories_without_end() -> None:
