@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gitopsd
 from gitopsd.adapters.gotemplate.functions import NAMES
-from gitopsd.adapters.local import backend as local
+from gitopsd.adapters.local import ignored as local
 from gitopsd.adapters.starlark import prelude, times
 from gitopsd.evaluate.arguments import Signature
 from gitopsd.evaluate.methods import METHODS

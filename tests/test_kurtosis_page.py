@@ -15,8 +15,7 @@ from gitopsd.evaluate.specs import SPEC_FIELD_BY_ARGUMENT
 from gitopsd.evaluate.types import SIGNATURES
 from gitopsd.model.ops import Kind
 from gitopsd.model.parts import Image, ServiceSpec, User
-from gitopsd.resolve import closure
-from gitopsd.resolve.closure import ARGUMENTS
+from gitopsd.resolve.closure import ARGUMENTS, warned
 from tests.evaluating import Script, ScriptedPlan, evaluate_script
 from tests.kurtosis_page import ON_LOCAL, PAGE, TASKS, WARNED, WARNED_OF, on_local, page
 
@@ -48,7 +47,8 @@ SHOWN_AS = {"cpu_allocation": "max_cpu", "memory_allocation": "max_memory", "fil
 
 
 def warnings_of(script: Script, backend: LocalBackend) -> list[str]:
-    plan = closure._warned(evaluate_script(script, {"Dockerfile": "FROM scratch"}), backend).plan
+    evaluated = evaluate_script(script, {"Dockerfile": "FROM scratch"})
+    plan = warned(evaluated, backend.ignored_fields, by="this backend").plan
     assert plan is not None
     return [item.message for item in plan.warnings]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
-from gitopsd.model.ops import AddService, RunPython, RunSh
+from gitopsd.model.ops import AddService, RunPython, RunSh, Task
 from gitopsd.model.package import Lock, Missing, Package
 from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Warned
@@ -54,7 +55,7 @@ def desired(request: EvaluationRequest, environment: Environment, backend: Backe
     if evaluation.plan is None:
         return evaluation
     own = Lock(pins=own_pin(environment, request.package))
-    evaluation = replace(_warned(evaluation, backend), lock=evaluation.lock.with_(own))
+    evaluation = replace(warned(evaluation, backend.ignored_fields, by="this backend"), lock=evaluation.lock.with_(own))
     closed = replace(request, package=request.package.locked(evaluation.lock))
     sources.store.keep_plan(_key(closed, environment), evaluation)
     return evaluation
@@ -98,18 +99,18 @@ def with_likely(
     return package
 
 
-def _warned(evaluation: Evaluation, backend: Backend) -> Evaluation:
-    """Nothing is ignored silently."""
+def warned(evaluation: Evaluation, ignored: Callable[[ServiceSpec | Task], tuple[str, ...]], *, by: str) -> Evaluation:
+    """The evaluation with a warning for each field that is ``ignored``, ``by`` what: nothing is ignored silently."""
     if evaluation.plan is None:
         return evaluation
     found: dict[str, list[Instruction]] = {}
     for item in evaluation.plan.instructions:
         asked = item.op.spec if isinstance(item.op, AddService) else item.op
         if isinstance(asked, (ServiceSpec, RunSh, RunPython)):
-            for name in backend.ignored_fields(asked):
+            for name in ignored(asked):
                 found.setdefault(ARGUMENTS.get(name, name), []).append(item)
     added = tuple(
-        Warned(message=f"this backend does not honour `{name}` of {_listed(items)}", position=items[0].position)
+        Warned(message=f"{by} does not honour `{name}` of {_listed(items)}", position=items[0].position)
         for name, items in found.items()
     )
     return replace(evaluation, plan=replace(evaluation.plan, warnings=(*evaluation.plan.warnings, *added)))

@@ -8,7 +8,6 @@ import secrets
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,27 +16,21 @@ from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import read_tree
 from gitopsd.adapters.local.calls import send
 from gitopsd.adapters.local.folders import Folders, make_folder, read_json, remove_tree, write_json
+from gitopsd.adapters.local.ignored import ignored_fields
 from gitopsd.adapters.local.jobs import Jobs, place_of
 from gitopsd.adapters.local.keyed import Keyed, facts_of
 from gitopsd.adapters.local.logs import lines
 from gitopsd.adapters.local.services import Services
-from gitopsd.adapters.local.settings import LocalSettings, names_of
+from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError, UserError
-from gitopsd.model.ops import RunSh, Task
-from gitopsd.model.parts import Image, Persistent, Port, ServiceSpec
+from gitopsd.model.ops import Task
+from gitopsd.model.parts import Port, ServiceSpec
 from gitopsd.model.record import LiveEnclave, LiveService
 from gitopsd.model.values import Frozen
 from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
 
 _CONNECT = 0.2
 _ROUNDS = 5
-_IGNORED = (
-    "max_cpu", "min_cpu", "min_memory", "public_ports", "tolerations", "node_selectors", "files_to_be_moved", "tini",
-    "tty", "devices", "publish_udp", "capabilities", "gpu", "privileged", "host_pid", "bind_mounts",
-)  # fmt: skip
-_TASK = RunSh(name="", run="", image=Image(name=""))
-_SIZE = Persistent(key="").size
-"""Megabytes of a directory that asks for none."""
 
 
 class LocalBackend:
@@ -71,31 +64,10 @@ class LocalBackend:
         return self._jobs.mode
 
     def ignored_fields(self, spec: ServiceSpec | Task) -> tuple[str, ...]:
-        """Fields that mean nothing to a process; an image, unless the configuration says what it stands for or it is
-        one of Python; without namespaces also ``files``, whose paths are rewritten."""
-        unset = ServiceSpec(image=spec.image) if isinstance(spec, ServiceSpec) else replace(_TASK, image=spec.image)
-        names = [name for name in _IGNORED if hasattr(spec, name) and getattr(spec, name) != getattr(unset, name)]
-        names += self._ignored_of_image(spec.image)
-        if isinstance(spec, ServiceSpec):
-            names += self._ignored_of_service(spec)
-        if self.isolation == "plain" and spec.files:
-            names.append("files")
-        return tuple(names)
-
-    def _ignored_of_image(self, image: Image) -> list[str]:
-        if not self._settings.prefix(image.name) and not names_of(image.name)[1].startswith("python:"):
-            return ["image"]
-        registry = bool(image.registry or image.username or image.password)
-        return ["image.build"] if image.build is not None else ["image.registry"] if registry else []
-
-    def _ignored_of_service(self, spec: ServiceSpec) -> list[str]:
-        sized = any(isinstance(mount, Persistent) and mount.size != _SIZE for mount in spec.files.values())
-        ignored = {
-            "max_memory": spec.max_memory and not self._settings.memory_limits,
-            "size": sized,
-            "user": not self._jobs.owners.separate and spec.user is not None,
-        }
-        return [name for name, is_ignored in ignored.items() if is_ignored]
+        """Fields that mean nothing to a process on this machine; an image, unless the configuration says what it stands
+        for or it is one of Python."""
+        separate = self._jobs.owners.separate
+        return ignored_fields(spec, self._settings, separate=separate, mounted=self.isolation != "plain")
 
     def prepare(self, enclave: str) -> None:
         """Makes the enclave's folder, and deletes traces that are older than any run."""
