@@ -143,10 +143,11 @@ def test_without_descriptors_left_a_call_fails_and_leaves_none_open(is_prepared:
     if is_prepared:
         workers.extract(".a", Frozen({"a": 0}))
     used, (soft, hard) = numbers(os.getpid()), resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = [number for number in range(100) if not Path(f"/proc/self/fd/{number}").is_symlink()]
+    free = [number for number in range(100) if number not in used]
     try:
         for number in free[:NEEDED]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+            workers.prepare()  # what is wrong is told by the call
             assert is_passing(failure(workers), "Too many open files")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -299,7 +300,9 @@ def children(parent: int | None = None) -> set[int]:
 
 
 def numbers(pid: int) -> set[int]:
-    return {int(item.name) for item in Path(f"/proc/{pid}/fd").iterdir()}
+    """The open descriptors of a process, without the one that lists them."""
+    found = list(Path(f"/proc/{pid}/fd").iterdir())
+    return {int(item.name) for item in found if item.is_symlink()}
 
 
 def sockets(pid: int) -> list[str]:

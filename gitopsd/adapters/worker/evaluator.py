@@ -9,6 +9,7 @@ is UserError EVALUATION_LIMIT, which says which limit it was.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import signal
@@ -68,8 +69,9 @@ class WorkerEvaluator:
         self._server = ForkServer()
 
     def prepare(self) -> None:
-        """Lets workers get ready while the caller still finds out what to ask."""
-        self._server.start()
+        """Lets workers get ready while the caller still finds out what to ask; what hinders them is told then."""
+        with contextlib.suppress(OSError):
+            self._server.start()
 
     def evaluate(self, request: EvaluationRequest) -> Evaluation:
         """The package's plan, or its problems, or what it still needs."""
