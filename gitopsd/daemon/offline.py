@@ -19,9 +19,7 @@ from gitopsd.daemon.hints import Hints
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.ops import Task
-from gitopsd.model.ops import Task
 from gitopsd.model.package import Arguments, Download
-from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Problem
 from gitopsd.model.values import Frozen, Json, freeze
@@ -161,14 +159,6 @@ class Offline:
         except OSError:
             return WorkerEvaluator()  # without a place to write to it is only slower
         return WorkerEvaluator(WorkerSettings(cache=str(lowered)))
-
-
-def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:
-    """What the one backend that there is would do without, whatever the images may stand for there."""
-    from gitopsd.adapters.local.ignored import ignored_fields
-    from gitopsd.adapters.local.settings import LocalSettings
-
-    return ignored_fields(spec, LocalSettings(images=Frozen({"*": (spec.image.name,)})))
 
 
 def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:
