@@ -8,6 +8,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -105,9 +106,13 @@ def cpu_of(pid: int) -> float:
 
 
 def children_of(pid: int) -> set[int]:
-    """The process ids of the children of a process."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    """The process ids of the children of a process; none when it has gone."""
+    found: set[int] = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found |= set(map(int, (task / "children").read_text().split()))
+    return found
 
 
 def pss_of(pid: int) -> int:

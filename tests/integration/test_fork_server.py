@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import signal
@@ -69,6 +70,24 @@ def test_workers_end_with_their_server_and_another_answers(slow: EvaluationReque
         assert failed == []
         until(grandchildren, "another worker evaluates")
     assert "ran longer than" in str(failed[0])
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """While orphans become this process's children, as they do where the daemon is process 1."""
+    prctl, adopt = ctypes.CDLL(None).prctl, 36
+    prctl(adopt, 1, 0, 0, 0)
+    yield
+    prctl(adopt, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("adopting")
+def test_orphans_of_a_server_that_somebody_ended_do_not_stay_as_zombies(slow: EvaluationRequest) -> None:
+    before = children()
+    with evaluating(WorkerEvaluator(SHORTLY), slow) as (server, orphan, _):
+        os.kill(server, signal.SIGKILL)
+        until(lambda: not alive(server) and not alive(orphan), "both are gone", seconds=4)
+    assert len(children() - before) <= 1
 
 
 @pytest.fixture

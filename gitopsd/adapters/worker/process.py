@@ -90,6 +90,9 @@ def _ended(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     control.close()
     process.kill()  # it may hang; workers end with their parent
     process.wait()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-process.pid, 0)  # orphans of its process group are ours where the daemon is process 1
 
 
 def _pipe(readers: contextlib.ExitStack, writers: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
