@@ -204,6 +204,9 @@ def _failure_text(outcome: Outcome, applied: Applied) -> str:
     if problem.reason is Reason.SERVICE_NOT_READY:
         return f"{subject} never became ready"
     message = one_line(problem.message, limit=200)
+    kind, _, name = subject.rpartition(" ")
+    if kind and message.startswith(f"{name} "):
+        return f"{kind} {message}"
     return message if subject in message else f"{subject}: {message}"
 
 

@@ -182,6 +182,13 @@ def test_what_may_pass_by_itself_is_not_final() -> None:
     assert render(make_run(Verdict.HELD, problems=(away,))).state is ReportState.FAILURE
 
 
+def test_a_task_that_its_failure_names_is_not_named_twice() -> None:
+    problem = Problem(stage="apply", reason=Reason.COMMAND_FAILED, message="seed exited with code 3: no")
+    failed = Outcome(id="task/seed", done=Done.FAILED, action=Action.RUN, problem=problem)
+    run = make_run(Verdict.FAILED, applied=replace(applied(FOUR), outcomes=(failed,)), problems=(problem,))
+    assert render(run).line == "failed: task seed exited with code 3: no (left as it is)"
+
+
 def test_a_bug_is_an_error_of_ours() -> None:
     bug = Problem(stage="compare", reason=Reason.BUG, message="KeyError in compare")
     assert render(make_run(Verdict.FAILED, problems=(bug,))).state is ReportState.ERROR
