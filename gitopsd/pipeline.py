@@ -34,16 +34,18 @@ def follow(
 
 
 def check_drift(environment: Environment, world: World, *, preempt: Callable[[], str] = nothing_newer) -> Run:
-    """The same page with the stored plan: heals or reports what differs from it by another hand."""
-    record = world.records[environment.backend].load(environment.enclave)
+    """The same page with the stored plan: heals or reports what differs from it by another hand. UserError for a
+    backend that is not configured, and what reading the record raises."""
+    record = world.record_of(environment).load(environment.enclave)
     commit = _commit(environment, record.last_good.commit if record.last_good else record.commit)
     attempt = Attempt(environment=environment, commit=commit, world=world, trigger=Trigger.DRIFT, preempt=preempt)
     return attempt.ended(attempt.guarded(attempt.check))
 
 
 def roll_back(environment: Environment, world: World, *, preempt: Callable[[], str] = nothing_newer) -> Run:
-    """Returns to the last good plan because a person asked, and stays there until a new commit or ``sync``."""
-    record = world.records[environment.backend].load(environment.enclave)
+    """Returns to the last good plan because a person asked, and stays there until a new commit or ``sync``. Raises as
+    :func:`check_drift`."""
+    record = world.record_of(environment).load(environment.enclave)
     commit = _commit(environment, record.commit)
     attempt = Attempt(environment=environment, commit=commit, world=world, trigger=Trigger.ROLLBACK, preempt=preempt)
     return attempt.ended(attempt.guarded(attempt.go_back))

@@ -128,7 +128,9 @@ class Runner:
         last = next((run for run in world.store.runs(environment.name, limit=1)), None)
         if last is None or last.commit.id != work.commit.id or last.verdict not in SETTLED:
             return False
-        return not world.records[environment.backend].load(environment.enclave).intents
+        if environment.backend not in world.records:
+            return False  # following tells it
+        return not world.record_of(environment).load(environment.enclave).intents
 
     def _after(self, run: Run) -> None:
         parts = self._parts

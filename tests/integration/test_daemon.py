@@ -290,6 +290,26 @@ def test_one_broken_environment_stops_no_other_and_a_vanished_one_is_left_as_it_
     assert "error: gitopsd.yaml:2:1: not valid YAML" in world.call("why", "third").stdout
 
 
+def test_a_backend_that_is_not_configured_is_no_bug_to_any_verb_nor_to_a_restart(world: World) -> None:
+    world.repository.environments(dev={})
+    world.repository.commit("first")
+    daemon = world.start()
+    until(lambda: world.state() == "ready")
+    world.repository.write("gitopsd.yaml", '{"environments": {"dev": {"package": "package", "backend": "lcoal"}}}')
+    world.repository.commit("misspelt")
+    until(lambda: world.state() == "degraded")
+    refused = world.call("rollback", "dev")
+    assert (refused.returncode, "did you mean 'local'?" in refused.stderr) == (3, True), refused.stderr
+    daemon.terminate()
+    daemon.wait(30)
+    world.start()
+    until(lambda: world.history()[0].trigger.value == "commit" and len(world.history()) == 3)
+    assert "a bug" not in world.log.read_text()
+    world.repository.environments(dev={})
+    world.repository.commit("mended")
+    until(lambda: world.state() == "ready")
+
+
 def test_the_program_works_without_a_daemon_under_the_lock(world: World) -> None:
     world.repository.environments(dev={})
     world.repository.commit("first")
