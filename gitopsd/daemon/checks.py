@@ -14,7 +14,7 @@ from gitopsd.daemon.work import Asked, Work
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.fetch import Fetched, read_environments
 from gitopsd.kit.backoff import Backoff
-from gitopsd.model.environment import Commit, Source
+from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.plan import Problem
 from gitopsd.model.run import Run, Trigger, Verdict
 from gitopsd.ports import Clock, Evaluator, Git
@@ -153,6 +153,8 @@ class Checker:
             if member.vanished and known is not None and not known.vanished:
                 text = "is not defined any more; its enclave is left as it is (gitopsd destroy ends it)"
                 parts.log.warning(text, environment=environment.name)
+            if known is not None and (left := _left(known.environment, environment)):
+                parts.log.warning(left, environment=environment.name)
             elsewhere = member.origin == key != watched(environment.source)
             changed = known is not None and known.environment != environment
             if elsewhere and changed and member.commit is not None and not member.problems:
@@ -188,3 +190,11 @@ class Checker:
 def _of_file(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Problems of the environments file, without those of asking for it."""
     return tuple(problem for problem in problems if problem.stage != "check")
+
+
+def _left(before: Environment, after: Environment) -> str:
+    """What a definition that names another enclave leaves behind; empty when it names the same."""
+    old, new = (f"{item.enclave!r} on {item.backend}" for item in (before, after))
+    if old == new:
+        return ""
+    return f"its enclave is {new} now; what runs in {old} is left as it is (name it again, and gitopsd destroy ends it)"

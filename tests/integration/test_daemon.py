@@ -310,6 +310,23 @@ def test_a_backend_that_is_not_configured_is_no_bug_to_any_verb_nor_to_a_restart
     until(lambda: world.state() == "ready")
 
 
+def test_an_enclave_that_an_environment_moved_away_from_is_told(world: World) -> None:
+    world.repository.environments(dev={})
+    world.repository.commit("first")
+    world.start()
+    until(lambda: world.state() == "ready")
+    world.repository.write("gitopsd.yaml", '{"environments": {"dev": {"package": "package", "enclave": "other"}}}')
+    world.repository.commit("moved")
+    told = "its enclave is 'other' on local now; what runs in 'dev' on local is left as it is"
+    until(lambda: told in world.log.read_text())
+    until(lambda: world.environment().enclave == "other" and world.environment().services)
+    assert world.call("destroy", "dev", "--yes").returncode == 0
+    world.repository.environments(dev={})
+    world.repository.commit("back again")
+    until(lambda: world.environment().enclave == "dev")
+    assert world.environment().services[0].state.value == "running"
+
+
 def test_the_program_works_without_a_daemon_under_the_lock(world: World) -> None:
     world.repository.environments(dev={})
     world.repository.commit("first")
