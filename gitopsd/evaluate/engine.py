@@ -108,7 +108,8 @@ class MissingSource(HostError):
 
 
 class StarlarkProblem(Exception):
-    """An evaluation failed. `file` and `line` are the innermost author's frame; `stack` is outermost first."""
+    """An evaluation failed. `file` and `line` are the innermost author's frame; `stack` is outermost first; `hint` says
+    what may have been meant."""
 
     def __init__(
         self, message: str, *, kind: ProblemKind, position: SourcePosition, stack: tuple[StackFrame, ...] = ()
@@ -118,6 +119,7 @@ class StarlarkProblem(Exception):
         self.kind: ProblemKind = kind
         self.position = position
         self.stack = stack
+        self.hint = ""
 
     @property
     def file(self) -> str:

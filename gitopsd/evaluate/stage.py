@@ -71,6 +71,7 @@ def _problem(problem: StarlarkProblem, sources: Sources, references: References)
         stage="evaluate",
         reason=Reason.EVALUATION_FAILED,
         message=references.readable(problem.message),
+        hint=problem.hint,
         position=f"{file}:{problem.line}" if file and problem.line else file,
         stack=tuple((sources.display(frame.file), frame.line, frame.function) for frame in problem.stack),
     )

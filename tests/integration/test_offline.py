@@ -29,3 +29,14 @@ def test_what_an_image_stands_for_is_left_to_the_operator(tmp_path: Path) -> Non
     plan = planned(tmp_path, "image='postgres:16', cmd=['x']").plan
     assert plan is not None
     assert plan.warnings == ()
+
+
+def test_a_misspelt_name_has_a_hint(tmp_path: Path) -> None:
+    planned(tmp_path, "image='x', ports={'a': PortSpec(number=1)}")
+    (tmp_path / "main.star").write_text("def run(plan, nodes=1):\n    PortSpek(number=1)\n")
+    (problem,) = Offline(folder=tmp_path, cache=tmp_path / "cache").examine()
+    assert (problem.message, problem.hint) == ("undefined: PortSpek", "did you mean 'PortSpec'?")
+    (tmp_path / "main.star").write_text("def run(plan, nodes=1):\n    pass\n")
+    (tmp_path / "args.json").write_text('{"nods": 2}')
+    (problem,) = Offline(folder=tmp_path, cache=tmp_path / "cache").examine(tmp_path / "args.json")
+    assert problem.hint == "did you mean 'nodes'?; expected one of nodes"

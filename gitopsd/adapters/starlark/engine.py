@@ -15,9 +15,10 @@ from typing import Any
 from gitopsd.adapters.starlark import binding as starlark_go
 from gitopsd.adapters.starlark.cache import LoweredSources
 from gitopsd.adapters.starlark.callbacks import Callbacks
+from gitopsd.adapters.starlark.hints import hint
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.modules import Modules, Needed
-from gitopsd.adapters.starlark.prelude import FILE, builtin_names, prelude, published, restoring
+from gitopsd.adapters.starlark.prelude import FILE, ORIGINALS, builtin_names, prelude, published, restoring
 from gitopsd.evaluate.engine import EntryPoint, Host, SourcePosition, StarlarkProblem, StarlarkValue, StructValue
 
 __all__ = ["StarlarkEngine"]
@@ -43,6 +44,15 @@ class StarlarkEngine:
 
         Raises StarlarkProblem for every fault of the package, MissingSource when a repository must be fetched first.
         """
+        try:
+            return self._run(entry, arguments)
+        except StarlarkProblem as problem:
+            unit = self._callbacks.modules.units.get(problem.file) if self._callbacks.modules else None
+            problem.hint = hint(problem.message, unit, (*ORIGINALS, *builtin_names(self._host.type_names)))
+            raise
+
+    def _run(self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None) -> StarlarkValue:
+        """Evaluate, and once more with care where the first time may have missed something."""
         first = None
         try:
             result = self._evaluate(entry, arguments, careful=False)
