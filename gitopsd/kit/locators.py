@@ -97,11 +97,13 @@ def resolve(text: str, caller: Place, package: RootPackage) -> Place:
         folder = caller.path.rpartition("/")[0]
         return _beside(_inside(caller, folder, text, text), package)
     target = parse_absolute(text)
+    if _in_root_package(caller, package) and text.startswith(tuple(filter(None, (_name(package), package.name)))):
+        raise LocatorError(
+            f"{shown(text)} begins with the name of the package that it stands in: use a relative path for what is in "
+            "the package"
+        )
     if target.ref:
         return target
-    named = f"{target.root}/{target.path}"
-    if _in_root_package(caller, package) and any(_within(named, name) for name in (_name(package), package.name)):
-        raise LocatorError(f"{shown(text)} points into the package that it stands in: use a relative path instead")
     return _replaced(target, package) or _versioned(target, caller) or _own(target, package) or target
 
 
@@ -302,19 +304,17 @@ def _top(caller: Place, package: RootPackage) -> str:
 
 
 def _beside(target: Place, package: RootPackage) -> Place:
-    """A relative locator is looked up as well, by the folders below the repository; a version that the caller was
-    imported with stays."""
+    """A relative locator is looked up as well; a version that the caller was imported with stays."""
     if target.ref or target.base:
         return target
-    return _replaced(target, package, least=_ELEMENTS + 1) or target
+    return _replaced(target, package) or target
 
 
-def _replaced(target: Place, package: RootPackage, least: int = _ELEMENTS) -> Place | None:
-    """Keys, of ``least`` elements, are looked up by cutting the last element, so a whole repository never matches its
-    own key; unless its value is a folder, which stands where the repository would. A locator with a ref is not looked
-    up at all."""
+def _replaced(target: Place, package: RootPackage) -> Place | None:
+    """Keys are looked up by cutting the last element, so a whole repository never matches its own key; unless its
+    value is a folder, which stands where the repository would. A locator with a ref is not looked up at all."""
     parts = f"{target.root}/{target.path}".rstrip("/").split("/")
-    for end in range(len(parts), least - 1, -1):
+    for end in range(len(parts), _ELEMENTS - 1, -1):
         value = package.replace.get("/".join(parts[:end]))
         if value is not None and (end < len(parts) or value.startswith((".", "/"))):
             return _replacement(value, "/".join(parts[end:]), package)
