@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 
 from gitopsd.errors import Reason
 from gitopsd.evaluate import rules
-from gitopsd.evaluate.methods.probes import result_fields
 from gitopsd.kit.text import suggestion
 from gitopsd.model.ops import (
     AddService,
-    Exec,
     GetFilesArtifact,
     Op,
     RemoveService,
+    RenderTemplates,
     Request,
     RunPython,
     RunSh,
@@ -23,15 +22,16 @@ from gitopsd.model.ops import (
     StartService,
     StopService,
     StoreServiceFiles,
+    UploadFiles,
     Wait,
     artifacts_made_by,
     artifacts_used_by,
     service_of,
 )
-from gitopsd.model.parts import ExecRecipe, HttpRecipe, Persistent, Probe, Recipe, ServiceSpec
+from gitopsd.model.parts import HttpRecipe, Persistent, Recipe, ServiceSpec
 from gitopsd.model.plan import Instruction, Problem
 
-_ON_A_SERVICE = (Exec, Request, Wait, StoreServiceFiles, SetService, StartService, StopService, RemoveService)
+_ON_A_SERVICE = (Request, Wait, StoreServiceFiles, SetService, StartService, StopService, RemoveService)
 
 
 def check(instructions: tuple[Instruction, ...]) -> tuple[Problem, ...]:
@@ -62,6 +62,8 @@ def _check(op: Op, services: dict[str, ServiceSpec], artifacts: set[str]) -> Ite
         for name in artifacts_used_by(op):
             if name not in artifacts:
                 yield _unknown("files artifact", name, artifacts)
+    if isinstance(op, (UploadFiles, RenderTemplates, StoreServiceFiles)) and op.name in artifacts:
+        yield f"the files artifact {op.name!r} is made twice, expected a name of its own"
     if isinstance(op, (RunSh, RunPython)):
         names = artifacts_made_by(op)
         yield from (
@@ -74,7 +76,7 @@ def _added(op: AddService, services: dict[str, ServiceSpec]) -> Iterator[str]:
         yield f"the service name {op.name!r} is invalid, expected {expected}"
     if op.name in services:
         yield f"the service {op.name!r} is added twice, expected a name of its own or remove_service before"
-    for port_id in (*op.spec.ports, *op.spec.public_ports):
+    for port_id in op.spec.ports:
         if expected := rules.port_id(port_id):
             yield f"service {op.name!r}: the port id {port_id!r} is invalid, expected {expected}"
     paths: dict[str, str] = {}
@@ -85,8 +87,6 @@ def _added(op: AddService, services: dict[str, ServiceSpec]) -> Iterator[str]:
             yield f"service {op.name!r}: the mount path {path!r} is invalid, expected an absolute path"
         if (first := paths.setdefault(posixpath.normpath(path).lstrip("/"), path)) != path:
             yield f"service {op.name!r}: the mount paths {first!r} and {path!r} are one, expected each path once"
-    if op.spec.ready:
-        yield from _probe(op.name, op.spec, op.spec.ready)
 
 
 def _acts(op: Op, services: dict[str, ServiceSpec]) -> Iterator[str]:
@@ -97,22 +97,12 @@ def _acts(op: Op, services: dict[str, ServiceSpec]) -> Iterator[str]:
     elif isinstance(op, Request):
         yield from _recipe(name, spec, op.recipe)
     elif isinstance(op, Wait):
-        yield from _probe(name, spec, op.probe)
-
-
-def _probe(service: str, spec: ServiceSpec, probe: Probe) -> Iterator[str]:
-    fields = result_fields(probe.recipe)
-    if probe.field not in fields:
-        yield f"service {service!r}: its recipe has no result {probe.field!r}, expected one of {', '.join(fields)}"
-    yield from _recipe(service, spec, probe.recipe)
+        yield from _recipe(name, spec, op.probe.recipe)
 
 
 def _recipe(service: str, spec: ServiceSpec, recipe: Recipe) -> Iterator[str]:
-    match recipe:
-        case HttpRecipe(port=port) if port not in spec.ports:
-            yield f"service {service!r} has no port {port!r}, expected one of its ports: {_listed(spec.ports)}"
-        case HttpRecipe() | ExecRecipe():
-            return
+    if isinstance(recipe, HttpRecipe) and recipe.port not in spec.ports:
+        yield f"service {service!r} has no port {recipe.port!r}, expected one of its ports: {_listed(spec.ports)}"
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:

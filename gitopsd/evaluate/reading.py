@@ -10,7 +10,7 @@ from gitopsd.evaluate.arguments import a, wrong
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
 from gitopsd.evaluate.printing import shown, type_name
 from gitopsd.evaluate.references import References
-from gitopsd.kit.duration import parse_duration
+from gitopsd.kit.duration import format_duration, parse_duration
 from gitopsd.model.values import Frozen, Value
 
 T = TypeVar("T")
@@ -40,10 +40,18 @@ class Fields:
         """The fields of an object of a Kurtosis type."""
         return Fields(value.type_name, value.fields, self.references)
 
+    def remark(self, name: str, told: str) -> None:
+        """Notes, for a warning at the author's line, what is odd about a field."""
+        self.references.remarks.append(f"{self.what(name)} is {shown(self.values.get(name))}, {told}")
+
     def plain(self, name: str, default: str = "") -> str:
-        """A string that is known now."""
+        """A string in which nothing is resolved."""
         value = self.values.get(name)
-        return default if value is None else self.references.plain(value, self.what(name))
+        return default if value is None else self.references.opaque(value, self.what(name))
+
+    def known(self, name: str) -> str:
+        """A string that has to be known now."""
+        return self.references.plain(self.values.get(name, ""), self.what(name))
 
     def text(self, name: str, default: str = "") -> Value:
         """A string that may hold references."""
@@ -63,9 +71,11 @@ class Fields:
         return default if value is None else bool(value)
 
     def seconds(self, name: str, default: float) -> float:
-        """A duration, in seconds."""
+        """A duration, in seconds; an empty one is the default, with a remark."""
         value = self.values.get(name)
-        return default if value is None else parse_duration(self.references.plain(value, self.what(name)))
+        if value == "":
+            self.remark(name, f"taken for {format_duration(default)}")
+        return parse_duration(value) if value else default
 
     def seconds_or_none(self, name: str, default: float) -> float | None:
         """A duration in seconds; None only when it was given as None."""
@@ -76,7 +86,7 @@ class Fields:
         return tuple(self.references.text(item) for item in self._strings(name))
 
     def plains(self, name: str) -> tuple[str, ...]:
-        """A list of strings that are known now."""
+        """A list of strings in which nothing is resolved."""
         return tuple(self._plain(item, name, index) for index, item in enumerate(self._strings(name)))
 
     def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,8 +104,13 @@ class Fields:
         return Frozen({key: self.references.text(item) for key, item in self._string_map(name).items()})
 
     def plain_map(self, name: str) -> Frozen[str]:
-        """A dict from strings to strings that are known now."""
+        """A dict from strings to strings in which nothing is resolved."""
         return Frozen({key: self._plain(item, name, key) for key, item in self._string_map(name).items()})
+
+    def known_map(self, name: str) -> Frozen[str]:
+        """A dict from strings to strings that have to be known now."""
+        items = self._string_map(name).items()
+        return Frozen({key: self.references.plain(item, self.what(name, key)) for key, item in items})
 
     def items(self, name: str, read: Callable[[StarlarkValue, str], T]) -> tuple[T, ...]:
         """The elements of a list, each read by ``read(element, what)``."""
@@ -111,7 +126,7 @@ class Fields:
         return Frozen(found)
 
     def _plain(self, text: str, name: str, key: StarlarkValue) -> str:
-        return text if self.references.is_plain(text) else self.references.plain(text, self.what(name, key))
+        return text if self.references.is_plain(text) else self.references.opaque(text, self.what(name, key))
 
     def _strings(self, name: str) -> tuple[str, ...]:
         items = self.values.get(name) or ()

@@ -110,6 +110,20 @@ class References:
             )
         return plain
 
+    def opaque(self, text: str, what: str) -> str:
+        """A string in which nothing is resolved: a reference stays as a text that tells of it, with a remark, as
+        upstream takes its placeholder there for the text that it is. HostError for a secret."""
+        if self.is_plain(text):
+            return text
+        value = self.text(text)
+        plain, known = _with_names(value)
+        if known:
+            return plain
+        if any(isinstance(part, Secret) for part in (value.parts if isinstance(value, Text) else (value,))):
+            return self.plain(text, what)
+        self.remarks.append(f"{what} holds {plain}, which is not resolved there: it stays as text")
+        return describe_text(value)
+
     def value(self, value: StarlarkValue, what: str) -> Value:
         """Any JSON-able Starlark value as a value of the model; ``what`` names it in messages.
 

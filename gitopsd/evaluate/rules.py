@@ -13,7 +13,7 @@ from gitopsd.kit.duration import parse_duration
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _PORT_ID = re.compile(r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?")
 _APPLICATION = re.compile(r"[a-zA-Z0-9+.-]*")
-_URL = re.compile(r"(?:[^\s\x00-\x1f%]|%[0-9A-Fa-f]{2})+")
+_URL = re.compile(r"(?:[^%;]|%[0-9A-Fa-f]{2})+")
 _LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _LABEL_TEXT = "letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
@@ -36,17 +36,17 @@ def one_of(*known: str) -> Rule:
 
 
 def duration(value: StarlarkValue) -> str:
-    """A Go duration that is not negative."""
+    """A Go duration of either sign."""
     try:
-        return "" if parse_duration(value) >= 0 else "a duration that is not negative"
+        parse_duration(value)
     except ValueError:
         return "a duration such as '500ms', '2s' or '1m30s'"
+    return ""
 
 
-def interval(value: StarlarkValue) -> str:
-    """A Go duration above zero: upstream cannot ask without a pause, and nothing should."""
-    wrong = duration(value)
-    return wrong or ("" if parse_duration(value) > 0 else "a duration above zero")
+def duration_or_empty(value: StarlarkValue) -> str:
+    """A Go duration, or nothing."""
+    return duration(value) if value else ""
 
 
 def duration_or_none(value: StarlarkValue) -> str:
@@ -61,8 +61,13 @@ def application_protocol(value: StarlarkValue) -> str:
 
 
 def url(value: StarlarkValue) -> str:
-    """A URL or a part of one: upstream takes whatever has sound escapes."""
+    """A URL or a part of one: upstream takes whatever has sound escapes and no semicolon."""
     return "" if _URL.fullmatch(value) else "a URL such as 'http://web:8080/'"
+
+
+def comparable(value: StarlarkValue) -> str:
+    """Anything but None."""
+    return "a value that can be compared" if value is None else ""
 
 
 def texts(value: StarlarkValue) -> str:

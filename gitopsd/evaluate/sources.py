@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from gitopsd.errors import GitopsdError, Reason
@@ -106,14 +106,18 @@ class Sources:
         return Upload(locator=str(place), source=source, content=content, words=_words(files))
 
     def build(self, folder: str, file: str, calling_file: str) -> str:
-        """The content digest of a folder that an image is built from, and that has to hold ``file``. Raises HostError
-        and MissingSource."""
+        """The content digest of a folder that an image is built from, and of ``file``, which is named from there.
+        Raises HostError and MissingSource."""
         place = self._resolved(folder, calling_file)
         try:
-            _, files = self._first(place, self._trees.files, named=is_absolute(folder))
+            place, files = self._first(place, self._trees.files, named=is_absolute(folder))
+            file = posixpath.normpath(file)
+            if file.startswith("../"):
+                path = posixpath.normpath(posixpath.join(place.path, file))
+                files += tuple(replace(item, path=file) for item in self._trees.files(*self._commit(place), path))
         except GitopsdError as error:
             raise HostError(f"cannot build from {shown(folder)}: {error.message}") from error
-        if posixpath.normpath(file) not in {item.path for item in files}:
+        if file not in {item.path for item in files}:
             raise HostError(f"cannot build from {shown(folder)}: there is no file {shown(file)} in it")
         return content_digest((item.path, item.mode, item.content) for item in files)
 

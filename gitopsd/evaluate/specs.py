@@ -11,10 +11,11 @@ from typing import Any
 
 from gitopsd.evaluate.arguments import wrong
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
-from gitopsd.evaluate.printing import shown
+from gitopsd.evaluate.printing import printed, shown, type_name
 from gitopsd.evaluate.reading import Fields, instance
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.rules import RECIPES
+from gitopsd.kit.duration import format_duration
 from gitopsd.model.ops import Store
 from gitopsd.model.parts import (
     Artifacts,
@@ -34,7 +35,8 @@ from gitopsd.model.parts import (
 from gitopsd.model.values import Frozen, Value
 
 _IMAGES = ("ImageSpec", "ImageBuildSpec", "NixBuildSpec")
-_LISTS = ("IN", "NOT_IN")
+LISTS = ("IN", "NOT_IN")
+_INTERVAL = 1.0
 _BACKENDS = ("docker", "kubernetes")
 
 
@@ -49,8 +51,8 @@ def image(value: StarlarkValue, what: str, references: References) -> Image:
     given = Fields(value.type_name, value.fields, references)
     if value.type_name == "ImageSpec":
         return Image(
-            name=given.plain("image"),
-            registry=given.plain("registry"),
+            name=given.known("image"),
+            registry=given.known("registry"),
             username=given.text("username"),
             password=given.text("password"),
         )
@@ -60,7 +62,7 @@ def image(value: StarlarkValue, what: str, references: References) -> Image:
         build.setdefault("build_file", "Dockerfile")
         build |= {"build_args": given.text_map("build_args")} if "build_args" in given else {}
     build = {name: item for name, item in build.items() if name not in ("image_name", "description")}
-    return Image(name=given.plain("image_name"), build=Frozen(build))
+    return Image(name=given.known("image_name"), build=Frozen(build))
 
 
 def port(value: StarlarkValue, what: str, references: References) -> Port:
@@ -71,7 +73,7 @@ def port(value: StarlarkValue, what: str, references: References) -> Port:
     return Port(
         number=given.integer("number"),
         transport=given.plain("transport_protocol", "TCP"),
-        application=given.plain("application_protocol"),
+        application=given.known("application_protocol"),
         wait=given.seconds_or_none("wait", 120.0),
         url=given.text("url"),
     )
@@ -92,13 +94,12 @@ def mount(value: StarlarkValue, what: str, references: References) -> Mount:
 
 
 def task_files(given: Fields) -> Frozen[Artifacts]:
-    """``files`` of a task: paths to names of artifacts. A Directory of artifacts is taken as well."""
+    """``files`` of a task: paths to names of artifacts."""
 
     def read(value: StarlarkValue, what: str) -> Artifacts:
-        found = mount(value, what, given.references)
-        if isinstance(found, Artifacts):
-            return found
-        raise wrong(what, value, "the name of an artifact; a task has no persistent directories")
+        if not isinstance(value, str):
+            raise wrong(what, value, "the name of an artifact, as a string: a Directory is for services only")
+        return Artifacts(names=(given.references.plain(value, what),))
 
     return given.pairs("files", read)
 
@@ -108,7 +109,7 @@ def store(value: StarlarkValue, what: str, references: References) -> tuple[str,
     if isinstance(value, str):
         if not value:
             raise wrong(what, value, "a path")
-        return references.plain(value, what), ""
+        return references.opaque(value, what), ""
     given = Fields(what, instance(value, what, "string", "StoreSpec").fields, references)
     return given.plain("src"), given.plain("name")
 
@@ -131,27 +132,35 @@ def recipe(value: StarlarkValue, what: str, references: References) -> Recipe:
 
 
 def probe(given: Fields, timeout: float) -> Probe:
-    """The arguments that ``ReadyCondition`` and ``plan.wait`` share; ``timeout`` is the default in seconds."""
+    """The arguments that ``ReadyCondition`` and ``plan.wait`` share; ``timeout`` is the default in seconds. Upstream
+    fails in the run for an interval that is not above zero, so it counts as none."""
+    interval = given.seconds("interval", _INTERVAL)
+    if interval <= 0:
+        given.remark("interval", f"not above zero: taken for {format_duration(_INTERVAL)}")
     return Probe(
         recipe=recipe(given.get("recipe"), given.what("recipe"), given.references),
         field=given.plain("field"),
         assertion=given.plain("assertion"),
         target=target(given),
-        interval=given.seconds("interval", 1.0),
+        interval=interval if interval > 0 else _INTERVAL,
         timeout=given.seconds("timeout", timeout),
     )
 
 
 def target(given: Fields) -> Value:
-    """``target_value``, which has to be a list for ``IN`` and ``NOT_IN``, and can never be None."""
+    """``target_value``. With what the assertion cannot compare, or what no result can be, such as None or an object of
+    a Kurtosis type, it never holds; that is only remarked upon."""
     value = given.get("target_value")
     assertion = given.get("assertion")
-    if value is None:
-        raise wrong(given.what("target_value"), value, "a value that can be compared")
-    if (assertion in _LISTS) != isinstance(value, (list, tuple, range)) and assertion not in ("==", "!="):
-        expected = "a list" if assertion in _LISTS else "one value"
-        raise wrong(given.what("target_value"), value, f"{expected} for {assertion}")
-    return given.free("target_value")
+    if (assertion in LISTS) != isinstance(value, (list, tuple, range)) and assertion not in ("==", "!="):
+        given.remark("target_value", f"{'no list' if assertion in LISTS else 'a list'}: {assertion} can never hold")
+    try:
+        if value is not None:
+            return given.free("target_value")
+    except HostError:
+        pass
+    given.remark("target_value", f"a {type_name(value)}: no result can equal it")
+    return Frozen({type_name(value): printed(value)})
 
 
 def user(value: StructValue, references: References) -> User:
@@ -190,12 +199,13 @@ def gpu(value: StructValue, references: References) -> Gpu:
         raise wrong("GpuConfig: driver", driver, "a name, or a dict with names at 'docker' and 'kubernetes'")
     if isinstance(driver, dict) and (others := [key for key in driver if key not in _BACKENDS]):
         references.remarks.append(f"GpuConfig: driver is read at 'docker' and 'kubernetes', not at {shown(others)}")
+        driver = {key: driver[key] for key in _BACKENDS if key in driver}
     return Gpu(
         count=given.integer("count"),
         device_ids=given.plains("device_ids"),
         shm_size=given.integer("shm_size"),
         ulimits=given.pairs("ulimits", _ulimit),
-        driver=given.free("driver"),
+        driver=references.value(driver, given.what("driver")),
     )
 
 
@@ -232,7 +242,7 @@ _READERS: dict[str, tuple[str, Callable[[Fields], Any]]] = {
     "max_memory": ("max_memory", lambda given: given.integer("max_memory")),
     "min_memory": ("min_memory", lambda given: given.integer("min_memory")),
     "ready_conditions": ("ready", _ready),
-    "labels": ("labels", lambda given: given.plain_map("labels")),
+    "labels": ("labels", lambda given: given.known_map("labels")),
     "user": ("user", lambda given: user(given.get("user"), given.references)),
     "tolerations": ("tolerations", tolerations),
     "node_selectors": ("node_selectors", lambda given: given.plain_map("node_selectors")),

@@ -44,7 +44,7 @@ def outcome(case):
         problems = [f"{problem.position}: {problem.message}" for problem in found.problems]
         return {"problems": problems, "missing": [item.locator for item in found.missing]}
     prints = [describe_text(item.op.message) for item in found.plan.instructions if isinstance(item.op, Print)]
-    return {"prints": prints}
+    return {"prints": prints, "warnings": [item.message for item in found.plan.warnings]}
 
 
 for line in sys.stdin:

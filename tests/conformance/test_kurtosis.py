@@ -1,7 +1,7 @@
 """Every rule of the package language beyond the language itself, over the real interpreter and the real stage.
 
 ``kurtosis.jsonl`` has a line for each rule: a package that shows it (``files``, ``args``, pinned ``repositories``) and
-what it has to print, or a fragment of the problem that it has to end with.
+what it has to print, or a fragment of the problem that it has to end with; ``warns`` is a fragment of a warning.
 """
 
 from __future__ import annotations
@@ -41,3 +41,4 @@ def test_rule(case: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> None
         assert case["fails"] in "\n".join(outcome["problems"]), outcome
     else:
         assert outcome.get("prints") == case["prints"], outcome
+        assert case.get("warns", "") in "\n".join(outcome["warnings"]), outcome

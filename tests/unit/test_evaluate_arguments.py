@@ -87,7 +87,7 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("PortSpec", {"number": 1, "application_protocol": "a b"}, "letters, digits"),
         ("PortSpec", {"number": 1, "wait": 5}, "or None"),
         ("PortSpec", {"number": 1, "wait": "5"}, "a duration such as"),
-        ("PortSpec", {"number": 1, "url": "http://a b"}, "a URL such as"),
+        ("PortSpec", {"number": 1, "url": "http://a;b"}, "a URL such as"),
         ("PortSpec", {"number": 1, "url": "http://web/%zz"}, "a URL such as"),
         ("PortSpec", {"number": 1, "url": ""}, "a URL such as"),
         ("ServiceConfig", {"image": "x", "private_ip_address_placeholder": ""}, "not empty"),
@@ -126,8 +126,7 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
         ("ReadyCondition", {**READY, "recipe": 1}, "expected ExecRecipe or GetHttpRequestRecipe"),
         ("ReadyCondition", {**READY, "field": ""}, "not empty"),
         ("StoreSpec", {"src": ""}, "not empty"),
-        ("ReadyCondition", {**READY, "interval": "0s"}, "expected a duration above zero"),
-        ("ReadyCondition", {**READY, "interval": "-1s"}, "expected a duration that is not negative"),
+        ("ReadyCondition", {**READY, "interval": "1"}, "a duration such as"),
     ],
 )
 def test_type_constructors_check_what_they_get(type_name: str, given: dict[str, Any], said: str) -> None:

@@ -117,12 +117,12 @@ def test_an_artifact_that_is_made_again_waits_for_who_used_the_first() -> None:
     def script(plan: ScriptedPlan, args: dict[str, Any]) -> Any:
         plan.upload_files("f", name="a")
         plan.run_sh(name="one", run="x", files={"/a": "a"})
-        plan.upload_files("f", name="a")
+        plan.run_sh(name="again", run="x", store=[plan.make("StoreSpec", "/a", "a")])
         plan.run_sh(name="two", run="x", files={"/a": "a"})
 
     found = needs_of(script, {"f": "1"})
-    assert found["artifact/a#2"] == {"artifact/a", "task/one"}
-    assert found["task/two"] == {"artifact/a#2"}
+    assert found["task/again"] == {"artifact/a", "task/one"}
+    assert found["task/two"] == {"task/again"}
 
 
 def test_what_only_shows_something_needs_its_references_alone() -> None:

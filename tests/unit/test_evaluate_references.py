@@ -67,6 +67,16 @@ def test_any_other_reference_is_refused_where_a_known_text_is_expected() -> None
         references.plain(f"nginx:{references.token(IP)}", "add_service: image")
 
 
+def test_a_reference_stays_as_text_where_nothing_is_resolved_but_no_secret_does() -> None:
+    references = References()
+    assert references.opaque(f"x-{references.token(IP)}", "run_sh: name") == "x-<web ip_address>"
+    assert references.take_remarks() == (
+        "run_sh: name holds <web ip_address>, which is not resolved there: it stays as text",
+    )
+    with pytest.raises(HostError, match="run_sh: name holds"):
+        references.opaque(references.token(IP) + references.token(Secret(name="DB")), "run_sh: name")
+
+
 def test_values_are_frozen_json_with_references() -> None:
     references = References()
     token = references.token(OUTPUT)

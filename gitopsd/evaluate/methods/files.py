@@ -21,8 +21,9 @@ _LONGEST_NAME = 255
 
 
 def _upload_files(recorder: Recorder, given: Fields) -> str:
-    upload = recorder.sources.upload(given.plain("src"), recorder.calling_file)
-    name = given.plain("name") or recorder.unique_name(f"{slug(upload.locator)}-{digest(upload.locator)[:6]}")
+    upload = recorder.sources.upload(given.known("src"), recorder.calling_file)
+    generated = f"{slug(upload.locator)}-{digest(upload.locator)[:6]}"
+    name = given.plain("name") if "name" in given else recorder.unique_name(generated)
     made = recorder.named_id("artifact", name)
     recorder.words_by_id[made] = upload.words
     recorder.add(made, UploadFiles(name=name, source=upload.source, content=upload.content))
@@ -36,7 +37,7 @@ def _render_templates(recorder: Recorder, given: Fields) -> str:
         if folder := next((above for above in _folders(path) if above in files), ""):
             raise wrong(given.what("config"), path, f"{folder!r} to be a file or a folder, and not both")
     op = RenderTemplates(name="", files=Frozen(files))
-    op = replace(op, name=given.plain("name") or recorder.generated_name("render", op))
+    op = replace(op, name=given.plain("name") if "name" in given else recorder.generated_name("render", op))
     recorder.add(recorder.named_id("artifact", op.name), op)
     return op.name
 
@@ -74,7 +75,7 @@ def _template(given: Fields, value: StarlarkValue, what: str) -> Template:
 def _store_service_files(recorder: Recorder, given: Fields) -> str:
     service, src = given.plain("service_name"), given.plain("src")
     where = digest(Frozen({"service": service, "src": src}))[:6]
-    name = given.plain("name") or recorder.unique_name(f"{slug(describe_text(src))}-{where}")
+    name = given.plain("name") if "name" in given else recorder.unique_name(f"{slug(describe_text(src))}-{where}")
     recorder.add(
         recorder.named_id("artifact", name),
         StoreServiceFiles(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from gitopsd.evaluate.arguments import ANY, BOOL, LIST, TEXT, may, need, non_empty, signature
+from gitopsd.evaluate.arguments import ANY, BOOL, LIST, TEXT, may, need, non_empty, signature, wrong
 from gitopsd.evaluate.engine import HostError
 from gitopsd.evaluate.methods.method import Method
 from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder
-from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, duration, interval, one_of, one_of_types
-from gitopsd.evaluate.specs import probe, recipe, target
+from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, comparable, duration, one_of, one_of_types
+from gitopsd.evaluate.specs import LISTS, probe, recipe, target
+from gitopsd.kit.text import suggestion
 from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
-from gitopsd.model.parts import ExecRecipe, HttpRecipe, Recipe
+from gitopsd.model.parts import ExecRecipe, HttpRecipe, Probe, Recipe
 from gitopsd.model.values import Frozen
 
 _HTTP_CODES = (200, 201, 202, 203, 204, 205, 206, 207, 208, 226)
@@ -20,6 +21,9 @@ _WAIT_TIMEOUT = 10.0
 
 def _exec(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
+    if service not in recorder.services:
+        near = suggestion(service, recorder.services)
+        recorder.warn(f"exec: there is no service {service!r} at this point" + (f"; {near}" if near else ""))
     found = recipe(given.get("recipe"), given.what("recipe"), given.references)
     if not isinstance(found, ExecRecipe):
         raise HostError(f"{given.what('recipe')} is a request, expected an ExecRecipe")
@@ -61,6 +65,7 @@ def _request(recorder: Recorder, given: Fields) -> Frozen[str]:
 def _wait(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
     found = probe(given, _WAIT_TIMEOUT)
+    warn_of_field(recorder, service, found)
     step = recorder.nameless_id("wait", service)
     recorder.add(step, Wait(service=service, life=recorder.life(service), probe=found))
     return _result(recorder, step, found.recipe)
@@ -77,8 +82,19 @@ def result_fields(asked: Recipe) -> tuple[str, ...]:
     return (*own, *(f"extract.{key}" for key in asked.extract))
 
 
+def warn_of_field(recorder: Recorder, service: str, found: Probe) -> None:
+    """A probe may ask for what its recipe does not give: upstream then waits for it until the timeout."""
+    if found.field not in (fields := result_fields(found.recipe)):
+        recorder.warn(
+            f"service {service!r}: its recipe has no result {found.field!r}, only {', '.join(fields)}: this never holds"
+        )
+
+
 def _verify(recorder: Recorder, given: Fields) -> None:
-    op = Verify(value=given.text("value"), assertion=given.plain("assertion"), target=target(given))
+    value, assertion = given.get("target_value"), given.plain("assertion")
+    if assertion in LISTS and not isinstance(value, (list, tuple, range, dict)):
+        raise wrong(given.what("target_value"), value, f"a list for {assertion}")
+    op = Verify(value=given.text("value"), assertion=assertion, target=target(given))
     recorder.add(recorder.nameless_id("verify"), op)
 
 
@@ -89,7 +105,7 @@ def _print(recorder: Recorder, given: Fields) -> None:
 
 _SERVICE = need("service_name", TEXT, non_empty)
 _ASSERTION = need("assertion", TEXT, one_of(*ASSERTIONS))
-_TARGET = need("target_value", ANY)
+_TARGET = need("target_value", ANY, comparable)
 _CODES = may("acceptable_codes", LIST)
 _SKIP = may("skip_code_check", BOOL)
 
@@ -106,10 +122,10 @@ METHODS = (
             "wait",
             _SERVICE,
             need("recipe", ANY, one_of_types(*RECIPES)),
-            need("field", TEXT, non_empty),
+            need("field", TEXT),
             _ASSERTION,
             _TARGET,
-            may("interval", TEXT, interval),
+            may("interval", TEXT, duration),
             may("timeout", TEXT, duration),
         ),
         _wait,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from gitopsd.evaluate.arguments import BOOL, DICT, TEXT, may, need, non_empty, signature
 from gitopsd.evaluate.engine import HostError, StarlarkValue, StructValue
 from gitopsd.evaluate.methods.method import Method
+from gitopsd.evaluate.methods.probes import warn_of_field
 from gitopsd.evaluate.reading import Fields, instance
 from gitopsd.evaluate.recorder import Recorder, Registered
 from gitopsd.evaluate.specs import SPEC_FIELD_BY_ARGUMENT, service_fields, service_spec
@@ -23,7 +24,7 @@ from gitopsd.model.ops import (
     StartService,
     StopService,
 )
-from gitopsd.model.parts import Port, ServiceSpec
+from gitopsd.model.parts import HttpRecipe, Port, ServiceSpec
 from gitopsd.model.values import Address, Value
 
 _REFUSED_BY_SET = ("env_vars", "entrypoint", "cmd", "ports", "public_ports", "files")
@@ -47,6 +48,7 @@ def _added(recorder: Recorder, name: str, config: Fields, force_update: bool) ->
     spec = service_spec(Fields(f"service {name!r}", config.values, config.references))
     spec = replace(spec, image=recorder.sourced(spec.image))
     _warn_of_bounds(recorder, name, spec)
+    _warn_of_ready(recorder, name, spec)
     life = recorder.new_life(name)
     value = _service_value(recorder, name, spec)
     recorder.services[name] = Registered(life=life, index=len(recorder.instructions), value=value)
@@ -59,6 +61,15 @@ def _warn_of_bounds(recorder: Recorder, service: str, spec: ServiceSpec) -> None
     for kind, lowest, highest in (("cpu", spec.min_cpu, spec.max_cpu), ("memory", spec.min_memory, spec.max_memory)):
         if lowest > highest > 0:
             recorder.warn(f"service {service!r}: min_{kind} {lowest} is more than max_{kind} {highest}")
+
+
+def _warn_of_ready(recorder: Recorder, service: str, spec: ServiceSpec) -> None:
+    """What upstream finds out only while it waits for a service to be ready."""
+    if spec.ready is None:
+        return
+    warn_of_field(recorder, service, spec.ready)
+    if isinstance(spec.ready.recipe, HttpRecipe) and (port := spec.ready.recipe.port) not in spec.ports:
+        recorder.warn(f"service {service!r} has no port {port!r} for its ready_conditions: it never gets ready")
 
 
 def _service_value(recorder: Recorder, name: str, spec: ServiceSpec) -> StructValue:
