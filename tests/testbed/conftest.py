@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,4 +34,5 @@ def deaf_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(name, f"http://{LOOPBACK}:{bound.getsockname()[1]}")
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, "")
+        monkeypatch.setattr(urllib.request, "_opener", None)  # an earlier one keeps the proxies of its time
         yield
