@@ -3,19 +3,22 @@
 ``python -m tests.benchmarks.bench_packages --packages DIR [--times N]``, with DIR as for ``tests/compat``. Needs
 ethpandaops/ethereum-package there and what it imports. There is no cache of plans on this path: every run evaluates.
 
-Where the time of the worker goes (defaults: 23,000 lines in 109 modules, lowered sources kept), in milliseconds of
-CPU on two quiet cores, 150 in all: Python and the classes of the model 65, of which those are 20; the interpreter 58,
-where a native program needs 35 for everything, since lowered sources are longer and attributes are calls; reading
-files 6; kept lowered sources 6; locators 5; plan methods 3; all else 7. Twelve participants cost 60 more inside the
-interpreter, and 45 for four times as many instructions. While the command finds out what to ask, its worker starts,
-so that the 65 are hidden there. The first time adds the lowering of 109 files, and a worker for each further round of
+Where the time of the worker goes (defaults: 23,000 lines in 109 modules, lowered sources kept), in milliseconds of the
+clock at raised priority on two loaded cores, 95 in all, while a native program took 44: loading the modules in the
+interpreter 48, running them 6; reading kept lowered sources 6; reading files 4; locators 3; plan methods 2, and what
+crosses to them 2; the fork, its limits and its end 7; all else 17. Twelve participants cost 100 more: 35 inside the
+interpreter, 10 for reading what leaves it, the rest in plan methods, uploads (2 MB of them) and what needs what. No
+start of Python is in it: workers are forked from a server that has imported what they need, which a command starts
+before it finds out what to ask. The first time adds the lowering of 109 files, and a worker for each further round of
 imports (two here).
 
-What made it quick: a worker needs no Git library for files of pinned commits, which are kept; Go collects garbage
-seldom; an evaluation runs off the process's first thread (Go asks glibc for the bounds of the stack at every call,
-and for the first thread glibc reads ``/proc/self/maps`` each time: 13,000 system calls, and 0.12 inside the
-interpreter); a file is read once per place and not per import; classes of the model are made when they are met; all
-literal imports that are missing are fetched in one round, and those of a folder's last plan before the first.
+What made it quick: a fork instead of a start (65); fields of objects stay where they are instead of being sent back;
+messages name places only when they are told; a worker needs no Git library for files of pinned commits, which are
+kept; Go collects garbage seldom; an evaluation runs off the process's first thread (Go asks glibc for the bounds of
+the stack at every call, and for the first thread glibc reads ``/proc/self/maps`` each time: 13,000 system calls, and
+0.12 inside the interpreter); a file is read once per place and not per import; classes of the model are made when
+they are met; all literal imports that are missing are fetched in one round, and those of a folder's last plan before
+the first.
 """
 
 from __future__ import annotations
