@@ -11,6 +11,7 @@ from gitopsd.evaluate import rules
 from gitopsd.kit.text import suggestion
 from gitopsd.model.ops import (
     AddService,
+    Exec,
     GetFilesArtifact,
     Op,
     RemoveService,
@@ -31,7 +32,7 @@ from gitopsd.model.ops import (
 from gitopsd.model.parts import HttpRecipe, Persistent, Recipe, ServiceSpec
 from gitopsd.model.plan import Instruction, Problem
 
-_ON_A_SERVICE = (Request, Wait, StoreServiceFiles, SetService, StartService, StopService, RemoveService)
+_ON_A_SERVICE = (Exec, Request, Wait, StoreServiceFiles, SetService, StartService, StopService, RemoveService)
 
 
 def check(instructions: tuple[Instruction, ...]) -> tuple[Problem, ...]:

@@ -10,7 +10,6 @@ from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder
 from gitopsd.evaluate.rules import ASSERTIONS, RECIPES, comparable, duration, one_of, one_of_types
 from gitopsd.evaluate.specs import LISTS, probe, recipe, target
-from gitopsd.kit.text import suggestion
 from gitopsd.model.ops import Exec, Print, Request, Verify, Wait
 from gitopsd.model.parts import ExecRecipe, HttpRecipe, Probe, Recipe
 from gitopsd.model.values import Frozen
@@ -21,9 +20,6 @@ _WAIT_TIMEOUT = 10.0
 
 def _exec(recorder: Recorder, given: Fields) -> Frozen[str]:
     service = given.plain("service_name")
-    if service not in recorder.services:
-        near = suggestion(service, recorder.services)
-        recorder.warn(f"exec: there is no service {service!r} at this point" + (f"; {near}" if near else ""))
     found = recipe(given.get("recipe"), given.what("recipe"), given.references)
     if not isinstance(found, ExecRecipe):
         raise HostError(f"{given.what('recipe')} is a request, expected an ExecRecipe")
