@@ -15,7 +15,6 @@ from gitopsd.model.ops import (
     GetFilesArtifact,
     Op,
     RemoveService,
-    RenderTemplates,
     Request,
     RunPython,
     RunSh,
@@ -23,7 +22,6 @@ from gitopsd.model.ops import (
     StartService,
     StopService,
     StoreServiceFiles,
-    UploadFiles,
     Wait,
     artifacts_made_by,
     artifacts_used_by,
@@ -63,8 +61,6 @@ def _check(op: Op, services: dict[str, ServiceSpec], artifacts: set[str]) -> Ite
         for name in artifacts_used_by(op):
             if name not in artifacts:
                 yield _unknown("files artifact", name, artifacts)
-    if isinstance(op, (UploadFiles, RenderTemplates, StoreServiceFiles)) and op.name in artifacts:
-        yield f"the files artifact {op.name!r} is made twice, expected a name of its own"
     if isinstance(op, (RunSh, RunPython)):
         names = artifacts_made_by(op)
         yield from (
