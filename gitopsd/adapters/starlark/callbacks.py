@@ -20,8 +20,6 @@ __all__ = ["Callbacks"]
 
 _JSON = {"encode": jsons.encode, "decode": json_decoder.decode, "indent": jsons.indent}
 
-_EXPECTED = {"description": "a text, or none given"}
-
 _FROZEN = f"{MARK}_frozen"
 """The global that holds the frozen value that was made last."""
 

@@ -25,17 +25,17 @@ _ITEM = re.compile(rf"[,: ]*({TOKEN.pattern})", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.DOTALL)
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _OPENERS, _CLOSERS = frozenset("[({"), frozenset("])}")
-_MARKER = OpaqueValue(type_name="marker", text="")
+_MARKER = OpaqueValue(type_name="marker", text="<built-in function ƶ>")
 _WORDS: dict[str, StarlarkValue] = {
-    "None": None, "True": True, "False": False, "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
+    _MARKER.text: _MARKER, "None": None, "True": True, "False": False,
+    "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
 }  # fmt: skip
 _NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
-_WORDS["<built-in function ƶ>"] = _MARKER
 
 
 def is_marker(token: str) -> bool:
     """Tell the first element of every special value."""
-    return token == "<built-in function ƶ>"
+    return token == _MARKER.text
 
 
 def unquote(token: str) -> str:
