@@ -50,12 +50,13 @@ def order_needs(changes: Iterable[Change], plan: Plan, reading: Reading) -> tupl
 
     They are the instruction's needs, the steps that its inputs come from, and what else may not be overtaken on a
     service. A new process that wants a persistent directory or a fixed port that another service gives up, by its
-    DELETE or by its own change, needs that: also where it comes later in the plan.
+    DELETE or by its own change, needs that: also where it comes later in the plan. The lives of one service follow
+    each other anyway.
     """
     found = tuple(changes)
     ids = {change.id for change in found}
     turns = _turns(plan)
-    given_up = {change.id: _claims(change.before) - _claims(change.after) for change in found if _acts(change)}
+    given_up = [(change, _claims(change.before) - _claims(change.after)) for change in found if _acts(change)]
     ordered = []
     for change in found:
         needs: list[str] = []
@@ -63,7 +64,7 @@ def order_needs(changes: Iterable[Change], plan: Plan, reading: Reading) -> tupl
             sources = sources_of(reading, change.id)
             needs = [need for need in (*change.after.needs, *sources, *turns[change.id]) if need in ids]
         if change.after and _acts(change) and (wanted := _claims(change.after)):
-            needs += [other for other, claims in given_up.items() if claims & wanted]
+            needs += [other.id for other, claims in given_up if claims & wanted and not _follow(change, other)]
         ordered.append(replace(change, needs=tuple(dict.fromkeys(need for need in needs if need != change.id))))
     return tuple(ordered)
 
@@ -86,6 +87,11 @@ def _turns(plan: Plan) -> dict[str, tuple[str, ...]]:
         else:
             since.setdefault(name, []).append(item.id)
     return turns
+
+
+def _follow(one: Change, other: Change) -> bool:
+    """Whether both are lives of one service in the plan."""
+    return one.after is not None and other.after is not None and service_of(one.after.op) == service_of(other.after.op)
 
 
 def _acts(change: Change) -> bool:

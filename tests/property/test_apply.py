@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitopsd.adapters.memory import Crash, plain_answer
@@ -41,8 +41,13 @@ def test_comparing_again_after_an_apply_is_empty(edit: tuple[Moves, Moves], mode
         assert again.empty, lines_of(again)
 
 
+SECOND_LIFE_OF_C = ("service", 6, 0, 0), ("remove", 0, 0, 0), ("remove", 0, 0, 0), ("service", 6, 0, 0)
+ANOTHER_OF_C = ("service", 6, 0, 0), ("exec", 0, 0, 0), ("remove", 0, 0, 0), ("service", 2, 0, 0)
+
+
 @FEW
 @given(EDITS, MODES)
+@example(([*SECOND_LIFE_OF_C], [*ANOTHER_OF_C]), OrderMode.STAGED)
 def test_nothing_starts_before_its_needs(edit: tuple[Moves, Moves], mode: OrderMode) -> None:
     net = Devnet()
     net.deploy(plan_for(net, edit[0]))
