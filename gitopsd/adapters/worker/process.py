@@ -19,8 +19,9 @@ import gitopsd
 from gitopsd.adapters.worker.server import FORK, STATUS
 
 _BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from gitopsd.daemon.evaluator import main; main()"
-_GO = {"GOGC": "400", "GOMEMLIMIT": "96MiB"}
-"""Go collects garbage seldom, as long as there is not much of it: few packages need as much, and their process ends."""
+_GO = {"GOGC": "400", "GOMEMLIMIT": "96MiB", "GOMAXPROCS": "2"}
+"""Go collects garbage seldom, as long as there is not much of it: few packages need as much, and their process ends.
+A second processor helps it to collect; more would only take memory, for their threads and what each keeps back."""
 _LONGEST_COMPLAINT = 64 * 1024
 _PATIENCE = 10.0
 """Seconds after which a process that takes no request, or does not tell how a worker ended, is taken to hang."""
