@@ -12,12 +12,12 @@ from gitopsd.errors import PASSING, Reason, StepError, TransientError, UserError
 from gitopsd.fetch import read_arguments
 from gitopsd.model.diff import Action, Diff
 from gitopsd.model.environment import Commit, Environment, InterruptedPolicy, PrunePolicy, RollbackPolicy
-from gitopsd.model.package import Lock, moves
+from gitopsd.model.package import EvaluationRequest, Lock, moves
 from gitopsd.model.plan import Evaluation, Plan, Problem
 from gitopsd.model.record import EARLIER_GOODS, SCHEME, STUCK, LastGood, RecordedEnclave
 from gitopsd.model.run import Applied, Run, Trigger, Verdict, condition_after
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Backend, EvaluationRequest, Record
+from gitopsd.ports import Backend, Record
 from gitopsd.report import Start, announce
 from gitopsd.resolve import keep_present, resolve
 from gitopsd.resolve.closure import desired

@@ -8,24 +8,21 @@ not answer, :class:`~gitopsd.errors.UserError` when only another input helps, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-from gitopsd.model.package import EvaluationRequest as EvaluationRequest  # noqa: PLC0414
-from gitopsd.model.package import TreeFile as TreeFile  # noqa: PLC0414
-from gitopsd.model.values import Frozen, Json
 
 if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes that are made
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload, YamlDocument
     from gitopsd.model.environment import Commit, Environment, Source
     from gitopsd.model.ops import Task
-    from gitopsd.model.package import Download, Missing, Pin
+    from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile
     from gitopsd.model.parts import Port, ServiceSpec
     from gitopsd.model.plan import Evaluation, Instruction, Problem
     from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step
-    from gitopsd.model.run import Condition, Report, Run
+    from gitopsd.model.run import Condition, Outgoing, Report, Run
+    from gitopsd.model.values import Json
 
 # --- Git --------------------------------------------------------------------------------------------------
 
@@ -101,75 +98,7 @@ class Evaluator(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class YamlDocument:
-    """``marks`` maps a path such as ``environments.dev.policy`` (list items by index) to ``(line, column)``, both
-    1-based; a key's own mark has the path with ``#key`` appended. ``duplicates`` are paths of keys given twice."""
-
-    data: Json
-    marks: Frozen[tuple[int, int]] = Frozen()
-    duplicates: tuple[str, ...] = ()
-
-
 # --- enclaves ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """A service to converge, all references resolved.
-
-    ``spec`` holds plain values only; ``artifacts`` maps artifact names to content digests; ``incarnation`` is the one
-    that the service shall have; ``restart`` tells that its process must start anew even if nothing differs.
-    ``running`` False converges to a stopped service that keeps its address.
-    """
-
-    name: str
-    spec: ServiceSpec
-    artifacts: Frozen[str] = Frozen()
-    incarnation: str = ""
-    restart: bool = False
-    running: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskSpec:
-    """A task to run once. ``command`` is argv, ``files`` maps mount paths to content digests in order of merging,
-    ``store`` paths to take out. ``timeout`` in seconds, None for no limit. ``python`` tells run_python."""
-
-    name: str
-    command: tuple[str, ...]
-    image: str
-    env: Frozen[str] = Frozen()
-    files: Frozen[tuple[str, ...]] = Frozen()
-    store: tuple[str, ...] = ()
-    timeout: float | None = None
-    packages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandResult:
-    """Exit code and merged output of a command. ``stored`` are content digests, in the order of ``TaskSpec.store``
-    (empty string: the path was not there); ``recovered`` tells that an earlier call had already run it."""
-
-    code: int
-    output: str
-    stored: tuple[str, ...] = ()
-    recovered: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpCall:
-    method: str
-    url_path: str
-    headers: Frozen[str] = Frozen()
-    body: str = ""
-    timeout: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
-    code: int
-    body: str
 
 
 class Backend(Protocol):
@@ -311,20 +240,6 @@ class Secrets(Protocol):
 
 
 # --- history and reports ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A report that waits to be sent. ``channel`` is ``forge`` or ``chat``; entries of one ``stream`` are sent in
-    order; ``attempts`` failed so far, and the next one is due at ``due_at`` (None: now)."""
-
-    key: str
-    channel: str
-    stream: str
-    report: Report
-    attempts: int = 0
-    due_at: datetime | None = None
-    queued_at: datetime | None = None
 
 
 class Store(Protocol):

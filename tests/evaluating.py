@@ -11,10 +11,9 @@ import pygit2
 from gitopsd.errors import Reason, UserError
 from gitopsd.evaluate import evaluate
 from gitopsd.evaluate.engine import EntryPoint, Host, HostError, SourcePosition, StarlarkProblem, StructValue
-from gitopsd.model.package import Arguments, Package
+from gitopsd.model.package import Arguments, EvaluationRequest, Package, TreeFile
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, freeze
-from gitopsd.ports import EvaluationRequest, TreeFile
 
 URL = "https://127.0.0.1/example/net.git"
 LOCATOR = "github.com/example/net"

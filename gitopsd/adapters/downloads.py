@@ -26,8 +26,7 @@ from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.kit.content import content_digest
 from gitopsd.kit.redact import redact_urls
 from gitopsd.kit.text import one_line
-from gitopsd.model.package import Download
-from gitopsd.ports import TreeFile
+from gitopsd.model.package import Download, TreeFile
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
+from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
 from gitopsd.model.codec import digest, dumps, loads
 from gitopsd.model.ops import Task
+from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Port, ServiceSpec
 from gitopsd.model.record import (
     Intent,
@@ -24,7 +26,6 @@ from gitopsd.model.record import (
     kept_past,
 )
 from gitopsd.model.values import Frozen
-from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
 
 
 class Crash(BaseException):

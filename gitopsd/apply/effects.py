@@ -12,6 +12,7 @@ from gitopsd.apply.resolving import Known, conceal, shown
 from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, UserError
 from gitopsd.kit.ignore import uploaded
+from gitopsd.model.calls import CommandResult, TaskSpec
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import InterruptedPolicy
 from gitopsd.model.ops import (
@@ -29,12 +30,11 @@ from gitopsd.model.ops import (
     Wait,
     kind_of,
 )
-from gitopsd.model.package import Download
+from gitopsd.model.package import Download, TreeFile
 from gitopsd.model.parts import Port
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import Intent, Step, StepOutput
 from gitopsd.model.values import Frozen, Json, Value, plain_text
-from gitopsd.ports import CommandResult, TaskSpec, TreeFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

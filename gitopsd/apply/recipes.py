@@ -14,10 +14,10 @@ from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, TransientError
 from gitopsd.kit import jsontext
 from gitopsd.kit.text import one_line, shorten
+from gitopsd.model.calls import HttpCall
 from gitopsd.model.ops import Exec, Request
 from gitopsd.model.parts import HttpRecipe, Port, Probe
 from gitopsd.model.values import Frozen, Json, Value, freeze, plain_text, starlark_repr
-from gitopsd.ports import HttpCall
 
 COMMAND_LIMIT = 24 * 3600.0
 """Longest time in seconds that one command may take when the run has more."""

@@ -11,6 +11,7 @@ from gitopsd.apply.site import Patience
 from gitopsd.compare import incarnation_of_volumes
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.text import one_line
+from gitopsd.model.calls import Workload
 from gitopsd.model.diff import Action, Change, Why
 from gitopsd.model.environment import PrunePolicy
 from gitopsd.model.ops import AddService, RemoveService, StartService, StopService
@@ -18,7 +19,6 @@ from gitopsd.model.parts import Persistent
 from gitopsd.model.plan import Plan
 from gitopsd.model.record import Intent, LiveService, State, Step, StepOutput
 from gitopsd.model.values import Frozen, Value
-from gitopsd.ports import Workload
 
 POLL = 0.1
 """Seconds between two looks at a port that has to open; Kurtosis looks twice a second, so this is never later."""

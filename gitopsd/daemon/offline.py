@@ -19,11 +19,11 @@ from gitopsd.daemon.hints import Hints
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.ops import Task
-from gitopsd.model.package import Arguments, Download
+from gitopsd.model.package import Arguments, Download, EvaluationRequest, TreeFile
 from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Problem
 from gitopsd.model.values import Frozen, Json, freeze
-from gitopsd.ports import EvaluationRequest, Evaluator, Git, TreeFile
+from gitopsd.ports import Evaluator, Git
 from gitopsd.resolve import resolve
 from gitopsd.resolve.closure import close, warned, with_likely
 

@@ -1,6 +1,6 @@
 """Stage: a package and its arguments become a plan.
 
-Input: an :class:`~gitopsd.ports.EvaluationRequest`, an interpreter, and trees to read sources from. Output: an
+Input: an :class:`~gitopsd.model.package.EvaluationRequest`, an interpreter, and trees to read sources from. Output: an
 :class:`~gitopsd.model.plan.Evaluation` with a plan, or problems in the author's terms, or the source that has to be
 fetched before the evaluation starts again. Pure but for the reads; it runs inside a limited worker process.
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from gitopsd.errors import Reason
 from gitopsd.kit.text import one_line, suggestion
+from gitopsd.model.calls import YamlDocument
 from gitopsd.model.plan import Problem
 from gitopsd.model.values import Json, starlark_repr
-from gitopsd.ports import YamlDocument
 
 _SHOWN = 80
 

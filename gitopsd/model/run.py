@@ -184,3 +184,17 @@ __all__ = [
     "Applied", "Change", "Condition", "ConditionState", "Done", "Outcome", "Report", "ReportState", "Run", "Step",
     "Trigger", "Verdict",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A report that waits to be sent. ``channel`` is ``forge`` or ``chat``; entries of one ``stream`` are sent in
+    order; ``attempts`` failed so far, and the next one is due at ``due_at`` (None: now)."""
+
+    key: str
+    channel: str
+    stream: str
+    report: Report
+    attempts: int = 0
+    due_at: datetime | None = None
+    queued_at: datetime | None = None

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Report, ReportState, Run, Trigger, Verdict
-from gitopsd.ports import Chat, Clock, Forge, Journal, Outgoing, Store
+from gitopsd.model.run import Outgoing, Report, ReportState, Run, Trigger, Verdict
+from gitopsd.ports import Chat, Clock, Forge, Journal, Store
 from gitopsd.report.render import Start, render, render_start
 
 FORGE = "forge"

@@ -11,11 +11,11 @@ from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
 from gitopsd.model.ops import AddService, RunPython, RunSh, Task
-from gitopsd.model.package import Lock, Missing, Package
+from gitopsd.model.package import EvaluationRequest, Lock, Missing, Package
 from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Warned
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Backend, Downloads, EvaluationRequest, Evaluator, Git, Store
+from gitopsd.ports import Backend, Downloads, Evaluator, Git, Store
 from gitopsd.resolve.package import complete, own_pin
 
 ROUNDS = 32

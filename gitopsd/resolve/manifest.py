@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, check_replace, parse_package
 from gitopsd.kit.text import one_line, suggestion
+from gitopsd.model.calls import YamlDocument
 from gitopsd.model.values import Frozen, Json, thaw
-from gitopsd.ports import Evaluator, YamlDocument
+from gitopsd.ports import Evaluator
 
 _KEYS = ("name", "description", "replace")
 _LARGEST_FILE = 1024 * 1024

@@ -18,8 +18,9 @@ from gitopsd.adapters.store import SqlStore
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Commit, Environment, Source
+from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.plan import Evaluation
-from gitopsd.ports import Backend, EvaluationRequest, Record
+from gitopsd.ports import Backend, Record
 from tests.daemons import Repository
 from tests.worlds import BoundSecrets, Silence
 

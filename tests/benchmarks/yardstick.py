@@ -17,9 +17,8 @@ from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
 from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
 from gitopsd.daemon.offline import read_args_file
 from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.package import Arguments
+from gitopsd.model.package import Arguments, EvaluationRequest
 from gitopsd.model.plan import Evaluation
-from gitopsd.ports import EvaluationRequest
 from gitopsd.resolve import resolve
 from gitopsd.resolve.closure import close
 from tests.compat.places import check_out

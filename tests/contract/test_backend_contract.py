@@ -8,10 +8,12 @@ import pytest
 
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
+from gitopsd.model.calls import TaskSpec, Workload
+from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, Image, Persistent, Port, ServiceSpec
 from gitopsd.model.record import State
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Backend, TaskSpec, TreeFile, Workload
+from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
 
 STAMP = ("sh", "-c", "date +%s.%N")

@@ -19,9 +19,9 @@ from gitopsd.model.codec import dumps
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.ops import Print
 from gitopsd.model.plan import Evaluation, Instruction, Plan
-from gitopsd.model.run import Condition, ConditionState, Report, ReportState, Run, Trigger, Verdict
+from gitopsd.model.run import Condition, ConditionState, Outgoing, Report, ReportState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Outgoing, Store
+from gitopsd.ports import Store
 
 COMMIT = Commit(url="https://git.invalid/net.git", ref="main", id="1a2b3c4d" * 5, subject="Grow the net")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

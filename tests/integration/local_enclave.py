@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitopsd.adapters.local.backend import LocalBackend
+from gitopsd.model.calls import CommandResult, TaskSpec, Workload
 from gitopsd.model.parts import Image, Port, ServiceSpec
 from gitopsd.model.values import Frozen
-from gitopsd.ports import CommandResult, TaskSpec, Workload
 
 ENCLAVE = "net"
 HTTP = Port(number=8000)

@@ -22,8 +22,8 @@ from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSetting
 from gitopsd.adapters.worker.server import FORK
 from gitopsd.daemon.offline import Offline
 from gitopsd.errors import Reason, TransientError
+from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.values import Frozen
-from gitopsd.ports import EvaluationRequest
 from tests.benchmarks.measuring import children_of, cpu_of
 from tests.daemons import START, until
 from tests.evaluating import request

@@ -14,10 +14,10 @@ import pytest
 from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
+from gitopsd.model.calls import HttpCall
 from gitopsd.model.parts import Image, Persistent, Port, ServiceSpec
 from gitopsd.model.record import State
 from gitopsd.model.values import Frozen
-from gitopsd.ports import HttpCall
 from tests.integration.local_enclave import (
     ENCLAVE,
     HTTP,

@@ -15,10 +15,11 @@ import pytest
 from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
+from gitopsd.model.calls import TaskSpec
 from gitopsd.model.ops import RunPython, RunSh
+from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, Image, Persistent, Toleration, User
 from gitopsd.model.values import Frozen
-from gitopsd.ports import TaskSpec, TreeFile
 from tests.integration.local_enclave import (
     ENCLAVE,
     HTTP,

@@ -19,10 +19,11 @@ from gitopsd.adapters.store import SqlStore
 from gitopsd.adapters.worker import WorkerEvaluator
 from gitopsd.errors import Reason
 from gitopsd.fetch import read_environments
+from gitopsd.model.calls import Workload
 from gitopsd.model.environment import Commit, Environment, Source
+from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.run import ConditionState, Done, Run, Trigger, Verdict
-from gitopsd.ports import EvaluationRequest, Workload
 from tests.worlds import BoundSecrets, Silence
 
 PACKAGE = """

@@ -18,10 +18,9 @@ from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSetting
 from gitopsd.adapters.worker.process import search_path
 from gitopsd.errors import GitopsdError, Reason, StepError, UserError
 from gitopsd.model import codec
-from gitopsd.model.package import Package, Pin
+from gitopsd.model.package import EvaluationRequest, Package, Pin
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, freeze
-from gitopsd.ports import EvaluationRequest
 from tests.evaluating import mirror, request
 
 SHORT = WorkerLimits(cpu=1, wall=4.0, answer=1024 * 1024)

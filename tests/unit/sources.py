@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from gitopsd.adapters.yamltext import load
 from gitopsd.errors import Reason, TransientError, UserError
+from gitopsd.model.calls import YamlDocument
 from gitopsd.model.environment import Commit, Source
-from gitopsd.model.package import Download, Missing, Pin
+from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile
 from gitopsd.model.values import Frozen, Json, freeze
-from gitopsd.ports import EvaluationRequest, TreeFile, YamlDocument
 
 SOURCE = Source(name="infra", url="https://github.com/acme/devnets", ref="main")
 COMMIT = Commit(url=SOURCE.url, ref="main", id="a" * 40)

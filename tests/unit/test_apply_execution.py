@@ -8,11 +8,11 @@ from dataclasses import replace
 from gitopsd.adapters.memory import Crash
 from gitopsd.apply import apply
 from gitopsd.errors import Reason, TransientError
+from gitopsd.model.calls import CommandResult
 from gitopsd.model.diff import Diff
 from gitopsd.model.environment import InterruptedPolicy, Policy, StepPolicy, StepRule
 from gitopsd.model.plan import Plan
 from gitopsd.model.run import Done
-from gitopsd.ports import CommandResult
 from tests.worlds import ENCLAVE, Devnet, Script, plan_of, text
 
 

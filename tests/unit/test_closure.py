@@ -12,10 +12,9 @@ from gitopsd.adapters.store import SqlStore
 from gitopsd.errors import Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
-from gitopsd.model.package import Arguments, Missing, Package
+from gitopsd.model.package import Arguments, EvaluationRequest, Missing, Package
 from gitopsd.model.plan import Evaluation, Plan
 from gitopsd.model.values import Frozen, Json
-from gitopsd.ports import EvaluationRequest
 from gitopsd.resolve.closure import close, desired
 from tests.unit.sources import COMMIT, SOURCE, Files, Yaml
 

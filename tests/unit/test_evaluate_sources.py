@@ -10,8 +10,7 @@ from gitopsd.errors import Reason
 from gitopsd.evaluate import evaluate
 from gitopsd.evaluate.engine import HostError
 from gitopsd.evaluate.sources import Sources
-from gitopsd.model.package import Arguments, Package, Pin
-from gitopsd.ports import EvaluationRequest, TreeFile
+from gitopsd.model.package import Arguments, EvaluationRequest, Package, Pin, TreeFile
 from tests.evaluating import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
 
 

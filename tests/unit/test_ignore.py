@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitopsd.kit.ignore import IGNORE_FILE, uploaded
-from gitopsd.ports import TreeFile
+from gitopsd.model.package import TreeFile
 
 PATHS = ("a.txt", "a.log", "b/a.log", "b/c/d.txt", "build/x", "b/build/y", "keep.log")
 

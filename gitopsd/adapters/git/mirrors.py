@@ -25,8 +25,7 @@ from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.kit.locators import LocatorError, check_ref, parse_absolute
 from gitopsd.kit.redact import redact_urls
 from gitopsd.model.environment import Commit, Source
-from gitopsd.model.package import Missing, Pin
-from gitopsd.ports import TreeFile
+from gitopsd.model.package import Missing, Pin, TreeFile
 
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 

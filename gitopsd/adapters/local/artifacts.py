@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from gitopsd.adapters.local.folders import make_folder, remove_tree, sync_folder
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
-from gitopsd.ports import TreeFile
+from gitopsd.model.package import TreeFile
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -23,11 +23,12 @@ from gitopsd.adapters.local.logs import lines
 from gitopsd.adapters.local.services import Services
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
 from gitopsd.model.ops import Task
+from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Port, ServiceSpec
 from gitopsd.model.record import LiveEnclave, LiveService
 from gitopsd.model.values import Frozen
-from gitopsd.ports import CommandResult, HttpAnswer, HttpCall, TaskSpec, TreeFile, Workload
 
 _CONNECT = 0.2
 _ROUNDS = 5

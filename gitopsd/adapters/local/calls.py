@@ -12,9 +12,9 @@ from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from gitopsd.errors import Reason, StepError
+from gitopsd.model.calls import HttpAnswer, HttpCall
 from gitopsd.model.parts import Port
 from gitopsd.model.values import Frozen
-from gitopsd.ports import HttpAnswer, HttpCall
 
 _BODY = 16_000_000
 _URL_CHARACTERS = "/?:@!$&'()*+,;=%[]~"

@@ -22,10 +22,10 @@ from gitopsd.adapters.local.processes import best_mode
 from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError
 from gitopsd.model import codec
+from gitopsd.model.calls import TaskSpec, Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount
 from gitopsd.model.parts import Persistent, ServiceSpec
 from gitopsd.model.values import plain_text
-from gitopsd.ports import TaskSpec, Workload
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = re.compile(r"python3?(\.\d+)?")

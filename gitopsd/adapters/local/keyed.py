@@ -20,7 +20,7 @@ from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_js
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.processes import ProcessId, process_of, spawn
 from gitopsd.errors import Reason, StepError, TransientError
-from gitopsd.ports import CommandResult
+from gitopsd.model.calls import CommandResult
 
 _KEPT = 30 * 86_400.0
 _TAIL = 400

@@ -19,9 +19,9 @@ from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.keyed import read_output
 from gitopsd.adapters.local.sockets import Listener, listeners, reaches
 from gitopsd.errors import Reason, StepError
+from gitopsd.model.calls import Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount
 from gitopsd.model.record import LiveService, State
-from gitopsd.ports import Workload
 
 _STARTED = 60.0
 _TAIL = 400

@@ -20,8 +20,7 @@ from gitopsd.adapters.store.tables import VERSION, open_engine
 from gitopsd.errors import Reason, TransientError, UserError
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.plan import Evaluation
-from gitopsd.model.run import Condition, Report, Run
-from gitopsd.ports import Outgoing
+from gitopsd.model.run import Condition, Outgoing, Report, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,17 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitopsd import ports
 from gitopsd.adapters.worker.documents import Documents
 from gitopsd.adapters.worker.process import ForkServer, OverError
 from gitopsd.errors import Reason, StepError, TransientError, UserError
 from gitopsd.kit import cachefile
 from gitopsd.model import codec
+from gitopsd.model.calls import YamlDocument
+from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, Json, freeze, thaw
-from gitopsd.ports import EvaluationRequest, YamlDocument
-
-codec.register(ports)
 
 _MIB = 1024 * 1024
 _OUT_OF_MEMORY = (
