@@ -64,8 +64,9 @@ class _Enclave:
 
 
 class MemoryBackend:
-    """A world of names. ``answer`` decides what commands and tasks give, ``ready`` whether a port opens; ``effects``
-    lists everything that happened as ``(verb, subject)``."""
+    """A world of names. ``answer`` decides what commands and tasks give, ``ready`` whether a port opens, ``ends`` the
+    code that a service's process ends with at once (None: it goes on); ``effects`` lists everything that happened as
+    ``(verb, subject)``."""
 
     cluster_type = "docker"
 
@@ -74,10 +75,12 @@ class MemoryBackend:
         *,
         answer: Callable[[str, tuple[str, ...]], tuple[int, str]] = plain_answer,
         ready: Callable[[Workload], bool] = lambda _: True,
+        ends: Callable[[Workload], int | None] = lambda _: None,
         fuse: Fuse | None = None,
     ) -> None:
         self.answer = answer
         self.ready = ready
+        self.ends = ends
         self.fuse = fuse or Fuse()
         self.effects: list[tuple[str, str]] = []
         self._enclaves: dict[str, _Enclave] = {}
@@ -128,7 +131,7 @@ class MemoryBackend:
     def converge(self, enclave: str, workload: Workload) -> LiveService:
         found = self._of(enclave)
         before = found.services.get(workload.name)
-        state = State.RUNNING if workload.running else State.STOPPED
+        state, code = self._end(workload)
         config = digest((workload.spec, workload.artifacts, workload.incarnation))
         same = before is not None and before.config_digest == config and before.state is state
         if before is not None and same and not workload.restart:
@@ -140,10 +143,19 @@ class MemoryBackend:
             incarnation=workload.incarnation,
             config_digest=config,
             address=self.reserve(enclave, workload.name),
+            exit_code=code,
         )
         found.services[workload.name] = live
         found.workloads[workload.name] = workload
         return live
+
+    def _end(self, workload: Workload) -> tuple[State, int | None]:
+        if not workload.running:
+            return State.STOPPED, None
+        code = self.ends(workload)
+        if code is None:
+            return State.RUNNING, None
+        return (State.CRASHED if code or not workload.spec.may_finish else State.FINISHED), code
 
     def open_port(self, enclave: str, service: str, port: Port) -> bool:
         return self.ready(self._of(enclave).workloads[service])
@@ -173,6 +185,10 @@ class MemoryBackend:
         self, enclave: str, service: str, command: tuple[str, ...], *, key: str, timeout: float
     ) -> CommandResult:
         live = self._of(enclave).services.get(service)
+        if live is not None and live.state is State.FINISHED:
+            raise StepError(
+                Reason.SERVICE_CRASHED, f"{service} has ended with code {live.exit_code}", hint="give it a port"
+            )
         if live is None or live.state is not State.RUNNING:
             raise StepError(Reason.COMMAND_FAILED, f"{service} does not run")
         return self._by_key(enclave, key, service, command, "exec")

@@ -128,16 +128,18 @@ def move(change: Change, known: Known, inputs: Frozen[Value], patience: Patience
 
 
 def _set_running(known: Known, life: str, *, running: bool) -> LiveService:
-    step = known.steps[life]
+    site, step = known.site, known.steps[life]
     op = cast("AddService", known.op_of(step.instruction))
+    before = site.backend.inspect(site.enclave, op.name)
     workload = Workload(
         name=op.name,
         spec=op.spec,
         artifacts=known.artifacts(step.instruction),
         incarnation=step.incarnation,
+        restart=running and before is not None and before.state is State.FINISHED,
         running=running,
     )
-    return known.site.backend.converge(known.site.enclave, workload)
+    return site.backend.converge(site.enclave, workload)
 
 
 def delete(change: Change, known: Known, plan: Plan) -> None:

@@ -144,6 +144,11 @@ class ServiceSpec:
     host_pid: bool = False
     bind_mounts: Frozen[str] = Frozen()
 
+    @property
+    def may_finish(self) -> bool:
+        """Whether its work is done when its process ends with code 0: nobody waits for a port or a condition of it."""
+        return not self.ports and self.ready is None
+
     def persistent_keys(self) -> tuple[str, ...]:
         """Keys of the persistent directories, sorted."""
         return tuple(sorted({m.key for m in self.files.values() if isinstance(m, Persistent)}))

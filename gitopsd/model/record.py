@@ -138,10 +138,12 @@ class RecordedEnclave:
 
 
 class State(StrEnum):
-    """State of a live service."""
+    """State of a live service. FINISHED: its process ended with code 0, and nobody waits for anything else of it; it
+    is as it should be and is not started again."""
 
     RUNNING = "running"
     STARTING = "starting"
+    FINISHED = "finished"
     STOPPED = "stopped"
     CRASHED = "crashed"
 

@@ -12,6 +12,7 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.record import FileRecord
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.adapters.memory import MemoryBackend, MemoryRecord
+from gitopsd.model.calls import Workload
 from gitopsd.ports import Backend, Record
 
 ENCLAVE = "net"
@@ -31,8 +32,14 @@ def run_in(folder: Path) -> Callable[[str, tuple[str, ...]], tuple[int, str]]:
     return answer
 
 
+def end_of(workload: Workload) -> int | None:
+    """The code that a service's process ends with at once, by the text of its command; None when it goes on."""
+    word, _, code = str(workload.spec.cmd[-1]).rpartition(" ")
+    return int(code) if word.endswith("exit") else None
+
+
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
-    "memory": lambda folder: MemoryBackend(answer=run_in(folder)),
+    "memory": lambda folder: MemoryBackend(answer=run_in(folder), ends=end_of),
     "local": lambda folder: LocalBackend(folder, LocalSettings(grace=GRACE)),
     "local without namespaces": lambda folder: LocalBackend(folder, LocalSettings(grace=GRACE, namespaces=False)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -10,12 +11,14 @@ from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.calls import TaskSpec, Workload
 from gitopsd.model.package import TreeFile
-from gitopsd.model.parts import Artifacts, Image, Persistent, Port, ServiceSpec
-from gitopsd.model.record import State
+from gitopsd.model.parts import Artifacts, ExecRecipe, Image, Persistent, Port, Probe, ServiceSpec
+from gitopsd.model.record import LiveService, State
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
+from tests.integration.local_enclave import eventually
 
+READY = Probe(recipe=ExecRecipe(command=("true",)), field="code", assertion="==", target=0)
 STAMP = ("sh", "-c", "date +%s.%N")
 """A command whose output tells one run from another."""
 
@@ -25,6 +28,20 @@ def make_workload(name: str = "web", *, text: str = "one", incarnation: str = "f
         image=Image(name="busybox"), entrypoint=("sh", "-c"), cmd=(f"echo {text}; exec sleep 1000",), **fields
     )  # type: ignore[arg-type]
     return Workload(name=name, spec=spec, incarnation=incarnation)
+
+
+def make_job(code: int = 0, **fields: object) -> Workload:
+    """A service whose process says when it ran, and ends."""
+    spec = ServiceSpec(
+        image=Image(name="busybox"), entrypoint=("sh", "-c"), cmd=(f"date +%s.%N; exit {code}",), **fields
+    )  # type: ignore[arg-type]
+    return Workload(name="job", spec=spec, incarnation="first")
+
+
+def job_in(backend: Backend) -> LiveService:
+    live = backend.inspect(ENCLAVE, "job")
+    assert live is not None
+    return live
 
 
 def make_task(*command: str, store: tuple[str, ...] = ()) -> TaskSpec:
@@ -83,6 +100,58 @@ def test_a_stopped_service_keeps_its_address_and_starts_again(backend: Backend) 
     assert backend.converge(ENCLAVE, stopped).address == first.address
     again = backend.converge(ENCLAVE, workload)
     assert (again.state, again.address) == (State.RUNNING, first.address)
+
+
+def test_a_service_without_ports_that_ends_well_is_finished_and_keeps_its_address(backend: Backend) -> None:
+    address = backend.converge(ENCLAVE, make_job()).address
+    eventually(lambda: job_in(backend).state is State.FINISHED)
+    live = job_in(backend)
+    assert (live.address, live.exit_code, live.restarts, live.ready) == (address, 0, 0, True)
+    assert backend.observe(ENCLAVE).services == {"job": live}
+    logs = list(backend.logs(ENCLAVE, "job"))
+    assert backend.converge(ENCLAVE, make_job()) == live
+    assert list(backend.logs(ENCLAVE, "job")) == logs
+
+
+def test_a_finished_service_runs_again_when_it_is_asked_to_or_stopped_in_between(backend: Backend) -> None:
+    job = make_job()
+    for again in (job, replace(job, restart=True), replace(job, incarnation="second")):
+        backend.converge(ENCLAVE, again)
+        eventually(lambda: job_in(backend).state is State.FINISHED)
+    assert backend.converge(ENCLAVE, replace(job, running=False)).state is State.STOPPED
+    backend.converge(ENCLAVE, job)
+    eventually(lambda: job_in(backend).state is State.FINISHED)
+
+
+@pytest.mark.parametrize("fields", [{"ports": Frozen({"http": Port(number=8000)})}, {"ready": READY}])
+def test_a_service_that_others_wait_for_is_never_finished(backend: Backend, fields: dict[str, object]) -> None:
+    backend.converge(ENCLAVE, make_job(**fields))
+    eventually(lambda: job_in(backend).state is State.CRASHED)
+    assert job_in(backend).exit_code == 0
+
+
+def test_a_service_that_ends_badly_is_never_finished(backend: Backend) -> None:
+    backend.converge(ENCLAVE, make_job(3))
+    eventually(lambda: job_in(backend).state is State.CRASHED)
+    assert job_in(backend).exit_code == 3
+
+
+def test_a_command_in_a_finished_service_fails_with_its_code_and_a_hint(backend: Backend) -> None:
+    backend.converge(ENCLAVE, make_job())
+    eventually(lambda: job_in(backend).state is State.FINISHED)
+    with pytest.raises(StepError, match="ended with code 0") as caught:
+        backend.execute(ENCLAVE, "job", STAMP, key="a", timeout=20)
+    assert caught.value.hint
+    assert not backend.has_trace(ENCLAVE, "a")
+
+
+def test_files_of_a_finished_service_can_be_taken(backend: Backend) -> None:
+    content = backend.put_artifact(ENCLAVE, make_files(motd="hello"))
+    job = make_job(files=Frozen({"/site": Artifacts(names=("site",))}))
+    backend.converge(ENCLAVE, replace(job, artifacts=Frozen({"site": content})))
+    eventually(lambda: job_in(backend).state is State.FINISHED)
+    captured = backend.capture(ENCLAVE, "job", "/site/motd.txt")
+    assert [file.path for file in backend.get_artifact(ENCLAVE, captured)] == ["motd.txt"]
 
 
 def test_a_removed_service_is_gone(backend: Backend) -> None:

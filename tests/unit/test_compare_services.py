@@ -80,6 +80,46 @@ def test_another_end_of_a_service_is_no_drift(before: str, after: str, drift: Dr
     assert states(net) == ENDS[after]
 
 
+def finished_net() -> Devnet:
+    net = net_with(ending("running"))
+    net.backend.edit(ENCLAVE, "job", state=State.FINISHED, exit_code=0)
+    return net
+
+
+def test_a_finished_service_is_as_it_should_be() -> None:
+    net = finished_net()
+    diff = net.compare(ending("running"), "c2")
+    assert (diff.empty, diff.drift) == (True, ())
+    assert net.deploy(ending("running"), "c2").ok
+    assert states(net) == {"job": State.FINISHED}
+
+
+def test_a_finished_service_runs_again_for_another_spec_and_for_one_forced() -> None:
+    def plan(image: str, force: bool) -> Plan:
+        return plan_of(lambda s: s.service("job", image=image, force=force) and None)
+
+    for after in (plan("app:2", False), plan("app:1", True)):
+        net = finished_net()
+        settled(net, after)
+        assert states(net) == {"job": State.RUNNING}
+
+
+def test_a_finished_service_that_shall_be_stopped_is_stopped() -> None:
+    net = finished_net()
+    settled(net, ending("stopped"))
+    assert states(net) == {"job": State.STOPPED}
+
+
+def test_start_runs_a_finished_service_again() -> None:
+    def plan(s: Script) -> None:
+        s.service("job")
+        s.start("job")
+
+    net = finished_net()
+    settled(net, plan_of(plan))
+    assert states(net) == {"job": State.RUNNING}
+
+
 def test_a_stopped_service_whose_input_turns_out_another_is_stopped_again() -> None:
     def plan(run: str) -> Plan:
         def write(s: Script) -> None:

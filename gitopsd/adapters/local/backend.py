@@ -192,8 +192,8 @@ class LocalBackend:
         return self._jobs.artifacts(enclave).get(content)
 
     def capture(self, enclave: str, service: str, path: str) -> str:
-        """Takes a path out of a running service. StepError PATH_REFUSED when it holds what is no file."""
-        shim, state = self._services.shim(enclave, service)
+        """Takes a path out of a running or finished service. StepError PATH_REFUSED when it holds what is no file."""
+        shim, state = self._services.shim(enclave, service, files=True)
         facts = facts_of(shim, state)
         folder = self._folders.keyed(enclave) / f"take-{secrets.token_hex(8)}"
         job = self._jobs.inside("take", folder, facts, {"pid": shim, "view": state.get("view")})

@@ -26,7 +26,13 @@ from gitopsd.model.record import LiveService, State
 _STARTED = 60.0
 _TAIL = 400
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_STATES = {"running": State.RUNNING, "backoff": State.CRASHED, "failed": State.CRASHED, "stopped": State.STOPPED}
+_STATES = {
+    "running": State.RUNNING,
+    "backoff": State.CRASHED,
+    "failed": State.CRASHED,
+    "finished": State.FINISHED,
+    "stopped": State.STOPPED,
+}
 
 
 class Services:
@@ -45,11 +51,11 @@ class Services:
             address = self._addresses.reserve(enclave, workload.name)
             wanted = _described(workload, self._jobs.fingerprint(workload, address), address)
             process = processes.process_of(folder / "run")
-            if process and (not workload.running or workload.restart or not _runs(folder, wanted)):
+            holds = workload.running and not workload.restart and _holds(folder, wanted, alive=process is not None)
+            if process and not holds:
                 processes.end(process, grace=self._grace)
-                process = None
             _save(folder, wanted)
-            if workload.running and process is None:
+            if workload.running and not holds:
                 self._start(enclave, workload, address)
         live = self.inspect(enclave, workload.name)
         if live is None:
@@ -129,12 +135,15 @@ class Services:
         state = _state(self._folders.service(enclave, service) / "run")
         return state.get("phase") in ("backoff", "failed") or int(state.get("restarts", 0)) > 0
 
-    def shim(self, enclave: str, service: str) -> tuple[int, Mapping[str, Any]]:
-        """Pid and state of the shim of a running service. StepError SERVICE_CRASHED when there is none."""
+    def shim(self, enclave: str, service: str, *, files: bool = False) -> tuple[int, Mapping[str, Any]]:
+        """Pid and state of the shim of a running service, or, where only its ``files`` are wanted, of a finished one.
+        StepError SERVICE_CRASHED when there is none."""
         folder = self._folders.service(enclave, service) / "run"
         process = processes.process_of(folder)
         state = _state(folder)
-        if process is None or state.get("phase") not in ("running", "backoff"):
+        if state.get("phase") == "finished" and not (files and process):
+            raise _over(service, files=files)
+        if process is None or state.get("phase") not in ("running", "backoff", "finished"):
             code = state.get("exit_code")
             ended = f"it ended with code {code}" if code is not None else "it is stopped or was never started"
             output = read_output(folder)[-_TAIL:].strip()
@@ -208,7 +217,9 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
         return None
     state = _state(folder / "run")
     phase = str(state.get("phase", "starting"))
-    if process is None and phase != "failed":
+    if process is None and phase not in ("failed", "finished"):
+        phase = "stopped"
+    if phase == "finished" and not described.get("running", True):
         phase = "stopped"
     name = str(described.get("name", folder.name))
     address = addresses.get(name, "")
@@ -217,9 +228,10 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
         name=name,
         state=_STATES.get(phase, State.STARTING),
         incarnation=str(described.get("incarnation", "")),
-        config_digest=_digest(folder, str(state.get("config", "")) if process else ""),
+        config_digest=_digest(folder, str(state.get("config", "")) if process or phase == "finished" else ""),
         address=address,
-        ready=phase == "running" and all(any(reaches(it, address, port) for it in listening) for port in ports),
+        ready=phase in ("running", "finished")
+        and all(any(reaches(it, address, port) for it in listening) for port in ports),
         exit_code=state.get("exit_code") if phase != "running" else None,
         restarts=int(state.get("restarts", 0)),
     )
@@ -233,6 +245,7 @@ def _described(workload: Workload, process: str, address: str) -> dict[str, Any]
         "process": process,
         "incarnation": workload.incarnation,
         "running": workload.running,
+        "may_finish": spec.may_finish,
         "address": address,
         "image": spec.image.name,
         "ports": {
@@ -247,12 +260,15 @@ def _described(workload: Workload, process: str, address: str) -> dict[str, Any]
     }
 
 
-def _runs(folder: Path, wanted: dict[str, Any]) -> bool:
-    """Whether the process that runs is the wanted one; a hand that edits the description is no reason to restart."""
-    state = _state(folder / "run")
-    running = state.get("phase") in ("running", "backoff") and state.get("config") == wanted["process"]
-    known = read_json(folder / "workload.json").get("incarnation", wanted["incarnation"])
-    return running and bool(known == wanted["incarnation"])
+def _holds(folder: Path, wanted: dict[str, Any], *, alive: bool) -> bool:
+    """Whether the process that runs, or has finished, is the wanted one; a hand that edits the description is no
+    reason to restart."""
+    state, known = _state(folder / "run"), read_json(folder / "workload.json")
+    finished = state.get("phase") == "finished" and wanted["may_finish"] and known.get("running", True)
+    running = alive and state.get("phase") in ("running", "backoff")
+    same = state.get("config") == wanted["process"]
+    same = same and known.get("incarnation", wanted["incarnation"]) == wanted["incarnation"]
+    return bool(same and (running or finished))
 
 
 def _save(folder: Path, wanted: dict[str, Any]) -> None:
@@ -277,6 +293,17 @@ def _note(folder: Path, text: str) -> None:
     make_folder(folder)
     with (folder / "output.log").open("a") as file:
         file.write(f"[gitopsd: {text}]\n")
+
+
+def _over(service: str, *, files: bool) -> StepError:
+    """What is said to who wants something of a finished service that only a running one has."""
+    lost = ", and its files went with the process that kept them" if files else ", so no command can run in it"
+    return StepError(
+        Reason.SERVICE_CRASHED,
+        f"service {service!r} has ended with code 0{lost}",
+        hint="a service without ports and ready condition is not started again when it is done: let its command go on, "
+        "or make it a task (run_sh)",
+    )
 
 
 def _collision(service: str, listener: Listener, holder: Holder) -> StepError:

@@ -105,12 +105,26 @@ class Supervisor:
             code = self._once()
             if not self._service or code is None:
                 break
+            if self._state["phase"] == "finished":
+                self._rest()
+                break
             pause = delay if time.monotonic() - started > _STEADY else pause
             self._wait_until(time.monotonic() + pause)
             pause = min(pause * 2, longest)
             self._state["restarts"] += 1
-        if self._service and self._state["phase"] != "failed":
+        if self._service and self._state["phase"] not in ("failed", "finished"):
             self._tell("stopped", pid=None)
+
+    def _is_done(self, code: int) -> bool:
+        """Whether this end of a service was its last. What it shall be is read now: it may have a port by now."""
+        with contextlib.suppress(OSError, ValueError), open(f"{self._folder}/../workload.json") as file:
+            return code == 0 and not self._stop and json.load(file).get("may_finish") is True
+        return False
+
+    def _rest(self) -> None:
+        """Waits to be stopped: files of a finished service are taken out of the view that this process holds."""
+        while not self._stop and os.path.exists(self._folder):
+            self._wait_until(time.monotonic() + 5.0)
 
     def _keep_facts(self) -> None:
         """Keeps in memory alone, for executions that join later, what may hold secrets."""
@@ -171,7 +185,7 @@ class Supervisor:
             code = spawning.NOT_STARTED if "Permission" in error else spawning.NOT_FOUND
         self._kill_all()
         if self._service:
-            self._tell("backoff", exit_code=code, pid=None)
+            self._tell("finished" if self._is_done(code) else "backoff", exit_code=code, pid=None)
         else:
             self._finish(code, late=late)
         return None if self._stop else code

@@ -1,0 +1,223 @@
+"""Services whose process ends, on this machine and over the whole page: finished, or started again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitopsd import pipeline
+from gitopsd.adapters.local.backend import LocalBackend
+from gitopsd.adapters.local.settings import LocalSettings
+from gitopsd.errors import Reason, StepError
+from gitopsd.model.environment import Environment, Source
+from gitopsd.model.parts import Persistent, Port
+from gitopsd.model.record import State
+from gitopsd.model.run import Applied, ConditionState, Run, Verdict
+from gitopsd.model.values import Frozen, freeze
+from tests.integration.local_enclave import ENCLAVE, eventually, shell, start
+from tests.integration.localsite import LocalSite
+
+DATA = Frozen({"/data": Persistent(key="data")})
+QUICK = LocalSettings(grace=1.0, backoff=(0.05, 0.2))
+KURTOSIS = b"name: github.com/a/net\n"
+PACKAGE = """
+def run(plan, extra="", level="1", code=0, steps="", port=False):
+    plan.add_service("job", ServiceConfig(
+        image="busybox", entrypoint=["sh", "-c"],
+        cmd=["echo ran $LEVEL; echo made >> /made; exit %d" % code],
+        env_vars={"LEVEL": level}))
+    plan.add_service("db", ServiceConfig(
+        image="busybox", entrypoint=["sh", "-c"], cmd=["exec sleep 1000"], env_vars={"EXTRA": extra}))
+    if "exec" in steps:
+        plan.exec("job", ExecRecipe(command=["true"]))
+    if "stop" in steps:
+        plan.stop_service("job")
+    if "start" in steps:
+        plan.start_service("job")
+    if "store" in steps:
+        plan.store_service_files("job", "/made", name="made")
+"""
+
+
+class Net(LocalSite):
+    """The package above, followed over real processes that are started again at once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.state = folder / "state" / "local"
+        source = Source(name="envs", url=self.repository.url)
+        self.environment = Environment(name="dev", source=source, package=".", enclave="dev")
+        self.new_daemon()
+
+    def new_daemon(self) -> None:
+        """What the daemon knew in memory is gone."""
+        self.backend = LocalBackend(self.state, QUICK)
+        self.world = replace(self.world, backends={"local": self.backend})
+
+    def push(self, **args: Any) -> Run:
+        """Follows the package with these arguments."""
+        self.repository.commit({"kurtosis.yml": KURTOSIS, "main.star": PACKAGE.encode()})
+        values = freeze(args)
+        assert isinstance(values, Frozen)
+        self.environment = replace(self.environment, args=values)
+        return pipeline.follow(self.environment, self.world.git.head(self.environment.source), self.world)
+
+    def check(self) -> Run:
+        return pipeline.check_drift(self.environment, self.world)
+
+    def state_of(self, service: str = "job") -> State | None:
+        live = self.backend.inspect("dev", service)
+        return None if live is None else live.state
+
+    def finished(self) -> None:
+        eventually(lambda: self.state_of() is State.FINISHED)
+
+    @property
+    def runs(self) -> list[str]:
+        """What the job said, a line for each time that it ran."""
+        return list(self.backend.logs("dev", "job"))
+
+    @property
+    def condition(self) -> ConditionState | None:
+        found = self.world.store.condition("dev")
+        return None if found is None else found.state
+
+    @property
+    def shim(self) -> int:
+        path = next((self.state / "enclaves").glob("*/services/job/run/shim.json"))
+        return int(json.loads(path.read_text())["pid"])
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Net]:
+    made = Net(tmp_path)
+    yield made
+    made.backend.destroy("dev")
+
+
+def changed(applied: Applied | None) -> list[str]:
+    assert applied is not None
+    return [change.id for change in applied.diff.changes if change.action.value != "keep"]
+
+
+# --- finished -----------------------------------------------------------------------------------------------
+
+
+def test_a_finished_service_runs_once_whatever_comes(net: Net) -> None:
+    first = net.push()
+    assert first.verdict is Verdict.SUCCEEDED
+    net.finished()
+    assert net.check().verdict is Verdict.NOOP
+    assert net.condition is ConditionState.READY
+    assert net.push().verdict is Verdict.NOOP
+    assert changed(net.push(extra="more").applied) == ["service/db"]
+    back = pipeline.roll_back(net.environment, net.world)
+    assert back.verdict is Verdict.ROLLED_BACK
+    assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
+
+
+def test_a_finished_service_stays_so_though_its_shim_is_gone_and_the_daemon_new(net: Net) -> None:
+    net.push()
+    net.finished()
+    os.kill(net.shim, signal.SIGKILL)
+    net.new_daemon()
+    assert net.check().verdict is Verdict.NOOP
+    assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
+
+
+def test_a_machine_that_goes_down_does_not_make_a_finished_service_a_stopped_one(net: Net) -> None:
+    net.push()
+    net.finished()
+    os.kill(net.shim, signal.SIGTERM)
+    eventually(lambda: not Path(f"/proc/{net.shim}").exists())
+    assert net.check().verdict is Verdict.NOOP
+    assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
+
+
+def test_another_spec_runs_a_finished_service_again(net: Net) -> None:
+    net.push()
+    net.finished()
+    assert changed(net.push(level="2").applied) == ["service/job"]
+    net.finished()
+    assert net.runs == ["ran 1", "ran 2"]
+
+
+def test_a_command_in_a_finished_service_says_that_it_ended(net: Net) -> None:
+    net.push()
+    net.finished()
+    run = net.push(steps="exec")
+    assert run.verdict is Verdict.ROLLED_BACK
+    assert run.problems[0].reason is Reason.SERVICE_CRASHED
+    assert "has ended with code 0" in run.problems[0].message
+    assert "run_sh" in run.problems[0].hint
+    assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
+
+
+def test_start_runs_a_finished_service_again_and_stop_makes_it_a_stopped_one(net: Net) -> None:
+    net.push()
+    net.finished()
+    net.push(steps="start")
+    eventually(lambda: net.runs == ["ran 1"] * 2)
+    net.finished()
+    assert net.check().verdict is Verdict.NOOP
+    assert net.push(steps="stop").verdict is Verdict.SUCCEEDED
+    assert net.state_of() is State.STOPPED
+    assert net.check().verdict is Verdict.NOOP
+    assert net.runs == ["ran 1"] * 2
+    net.push()
+    net.finished()
+    assert net.runs == ["ran 1"] * 3
+
+
+def test_a_service_that_is_stopped_and_started_runs_twice(net: Net) -> None:
+    net.push(steps="stop start")
+    net.finished()
+    assert net.check().verdict is Verdict.NOOP
+    assert net.runs[-1] == "ran 1"
+
+
+def test_files_of_a_finished_service_are_stored_until_its_shim_is_gone(net: Net) -> None:
+    net.push()
+    net.finished()
+    assert net.push(steps="store").verdict is Verdict.SUCCEEDED
+    assert net.artifact("made") == {"made": b"made\n"}
+    assert net.runs == ["ran 1"]
+    os.kill(net.shim, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{net.shim}").exists())
+    with pytest.raises(StepError, match="has ended with code 0, and its files"):
+        net.backend.capture("dev", "job", "/made")
+
+
+def test_a_job_that_fails_is_tried_until_it_is_finished(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        start(backend, "job", shell("echo x >> /data/tries; [ $(wc -l < /data/tries) -ge 3 ]", files=DATA))
+        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
+        live = backend.inspect(ENCLAVE, "job")
+        assert live is not None
+        assert (live.restarts, live.exit_code) == (2, 0)
+    finally:
+        backend.destroy(ENCLAVE)
+
+
+def test_a_finished_service_that_gets_a_port_is_a_service_that_has_to_run(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        start(backend, "job", shell("sleep 0.3"))
+        start(backend, "job", shell("sleep 0.3", ports=Frozen({"http": Port(number=8000)})))
+        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.restarts > 0)
+        start(backend, "job", shell("sleep 0.3"))
+        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
+        start(backend, "job", shell("sleep 0.3", ports=Frozen({"http": Port(number=8000)})))
+        live = backend.inspect(ENCLAVE, "job")
+        assert live is not None
+        assert live.state is not State.FINISHED
+    finally:
+        backend.destroy(ENCLAVE)
