@@ -14,10 +14,10 @@ if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes 
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload, YamlDocument
+    from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
     from gitopsd.model.environment import Commit, Environment, Source
     from gitopsd.model.ops import Task
-    from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile
+    from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile, YamlDocument
     from gitopsd.model.parts import Port, ServiceSpec
     from gitopsd.model.plan import Evaluation, Instruction, Problem
     from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step

@@ -12,7 +12,6 @@ from gitopsd.apply import Site, apply
 from gitopsd.compare import Facts, compare
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.content import content_digest
-from gitopsd.model.calls import YamlDocument
 from gitopsd.model.diff import Diff
 from gitopsd.model.environment import Environment, Policy, Source
 from gitopsd.model.ops import (
@@ -32,7 +31,7 @@ from gitopsd.model.ops import (
     Verify,
     life_of,
 )
-from gitopsd.model.package import EvaluationRequest, TreeFile
+from gitopsd.model.package import EvaluationRequest, TreeFile, YamlDocument
 from gitopsd.model.parts import Artifacts, ExecRecipe, HttpRecipe, Image, Mount, Persistent, Port, ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Plan, Problem
 from gitopsd.model.record import LastGood, RecordedEnclave

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitopsd.cli.output import Exit, code_of, problem_data, problems_text, say, say_json, tell_error
 from gitopsd.errors import GitopsdError
 from gitopsd.model.plan import Evaluation, Plan
+
+if TYPE_CHECKING:
+    from gitopsd.daemon.early import ForkServer
 
 GRAPHS = ("text", "json", "dot")
 """Forms of ``--graph``."""
@@ -28,15 +32,17 @@ class Wish:
     order: str = "graph"
 
 
-def plan_folder(folder: Path, wish: Wish) -> int:
-    """Shows the plan of the package in a folder and returns the exit code."""
+def plan_folder(folder: Path, wish: Wish, server: ForkServer | None = None) -> int:
+    """Shows the plan of the package in a folder and returns the exit code; ``server`` may have been started already."""
+    from gitopsd.daemon.early import fork_server
     from gitopsd.daemon.offline import Offline
 
     pairs = dict(pair.split("=", 1) for pair in wish.rewrites)
     try:
         offline = Offline(
             folder=folder, rewrites=pairs, cluster_type=wish.cluster_type, main_file=wish.main_file,
-            main_function=wish.main_function,
+            main_function=wish.main_function, server=server or fork_server(),
+            imports=("gitopsd.report.text",),
         )  # fmt: skip
         evaluation = offline.plan(wish.args)
     except GitopsdError as error:

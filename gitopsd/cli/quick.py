@@ -18,6 +18,9 @@ def quick_plan(words: list[str]) -> int | None:
     if read is None:
         return None
     folder, options = read
+    from gitopsd.daemon.early import fork_server
+
+    server = fork_server()
     from gitopsd.cli.planning import Wish, plan_folder
 
     wish = Wish(
@@ -26,7 +29,7 @@ def quick_plan(words: list[str]) -> int | None:
         cluster_type=options.get("type", ["docker"])[-1],
         json=options.get("output", ["text"])[-1] == "json",
     )
-    return plan_folder(folder, wish)
+    return plan_folder(folder, wish, server)
 
 
 def _read(words: list[str]) -> tuple[Path, dict[str, list[str]]] | None:

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gitopsd.adapters.folder import FolderGit
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerSettings
+from gitopsd.adapters.worker.process import ForkServer
 from gitopsd.daemon.hints import Hints
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.ops import Task
 from gitopsd.model.package import Arguments, Download, EvaluationRequest, TreeFile
-from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Problem
 from gitopsd.model.values import Frozen, Json, freeze
 from gitopsd.ports import Evaluator, Git
 from gitopsd.resolve import resolve
 from gitopsd.resolve.closure import close, warned, with_likely
+
+if TYPE_CHECKING:
+    from gitopsd.model.ops import Task
+    from gitopsd.model.parts import ServiceSpec
 
 ENVIRONMENTS_FILE = "gitopsd.yaml"
 LARGEST_ARGUMENTS = 4 * 1024 * 1024
@@ -41,7 +46,8 @@ def cache_folder() -> Path:
 class Offline:
     """A folder that holds a package or an environment repository. ``rewrites`` replace prefixes of addresses,
     ``cluster_type`` is what ``plan.get_cluster_type()`` answers; the package begins with ``main_function`` of
-    ``main_file``."""
+    ``main_file``. ``server`` may have been started already; ``imports`` names modules that the caller will need, which
+    are imported while the package is evaluated."""
 
     folder: Path
     rewrites: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +55,8 @@ class Offline:
     main_file: str = "main.star"
     main_function: str = "run"
     cache: Path = field(default_factory=cache_folder)
+    server: ForkServer = field(default_factory=ForkServer)
+    imports: tuple[str, ...] = ()
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
         """What the package in the folder asks for; nothing beside the folder is read. Raises UserError for what is no
@@ -62,6 +70,8 @@ class Offline:
             enclave="offline", main_file=self.main_file, main_function=self.main_function,
         )  # fmt: skip
         evaluator.prepare()
+        import gitopsd.adapters.git.mirrors  # noqa: F401 -- most packages need it, and the server gets ready meanwhile
+
         arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
         return self._evaluated(environment, arguments, git, evaluator)
 
@@ -134,6 +144,8 @@ class Offline:
         hints = Hints(self.cache / "hints", f"{git.url}\n{package.locator}\n{package.path}")
         package = with_likely(package, hints.read(), environment, git, downloads)
         request = EvaluationRequest(package=package, arguments=arguments, cluster_type=self.cluster_type)
+        for name in self.imports:
+            threading.Thread(target=import_module, args=(name,)).start()
         evaluation = close(request, environment, git, downloads, evaluator)
         if evaluation.plan is not None:
             hints.keep(evaluation.lock)
@@ -157,8 +169,8 @@ class Offline:
         try:
             lowered.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:
-            return WorkerEvaluator()  # without a place to write to it is only slower
-        return WorkerEvaluator(WorkerSettings(cache=str(lowered)))
+            return WorkerEvaluator(server=self.server)  # without a place to write to it is only slower
+        return WorkerEvaluator(WorkerSettings(cache=str(lowered)), self.server)
 
 
 def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from gitopsd.adapters.git.reader import ReadLimits
 from gitopsd.adapters.git.remote import Credential, TransferLimits
 from gitopsd.adapters.journal import Listener, LoggedJournal
 from gitopsd.adapters.secrets import BoundSecret, BoundSecrets, installation_key
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerLimits, WorkerSettings
 from gitopsd.daemon.config import LocalBackend, Reference, Settings
 from gitopsd.daemon.configfile import reveal
 from gitopsd.errors import UserError

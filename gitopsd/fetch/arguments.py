@@ -6,9 +6,8 @@ import json
 
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, path_inside
-from gitopsd.model.calls import YamlDocument
 from gitopsd.model.environment import ArgumentsFile, Commit, Environment
-from gitopsd.model.package import Arguments
+from gitopsd.model.package import Arguments, YamlDocument
 from gitopsd.model.values import Frozen, Json
 from gitopsd.ports import Evaluator, Git
 

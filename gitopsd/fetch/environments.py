@@ -9,8 +9,8 @@ from gitopsd.errors import Reason, UserError
 from gitopsd.fetch.mistakes import Mistakes, shown
 from gitopsd.fetch.rules import KEYS, Fields, read_name
 from gitopsd.kit.locators import LocatorError, is_absolute, parse_package, path_inside
-from gitopsd.model.calls import YamlDocument
 from gitopsd.model.environment import ArgumentsFile, Commit, Environment, Source
+from gitopsd.model.package import YamlDocument
 from gitopsd.model.plan import Problem
 from gitopsd.model.values import Frozen, Json
 from gitopsd.ports import Evaluator, Git

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gitopsd.errors import Reason
 from gitopsd.kit.text import one_line, suggestion
-from gitopsd.model.calls import YamlDocument
+from gitopsd.model.package import YamlDocument
 from gitopsd.model.plan import Problem
 from gitopsd.model.values import Json, starlark_repr
 

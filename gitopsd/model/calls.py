@@ -1,21 +1,14 @@
-"""What the world is asked for through the ports, and what it answers, where that is no part of a plan or a record."""
+"""What a backend is asked for, all references resolved, and what it answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gitopsd.model.parts import ServiceSpec
-from gitopsd.model.values import Frozen, Json
+from gitopsd.model.values import Frozen
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class YamlDocument:
-    """``marks`` maps a path such as ``environments.dev.policy`` (list items by index) to ``(line, column)``, both
-    1-based; a key's own mark has the path with ``#key`` appended. ``duplicates`` are paths of keys given twice."""
-
-    data: Json
-    marks: Frozen[tuple[int, int]] = Frozen()
-    duplicates: tuple[str, ...] = ()
+if TYPE_CHECKING:
+    from gitopsd.model.parts import ServiceSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,3 +145,14 @@ class TreeFile:
     path: str
     mode: int
     content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlDocument:
+    """A YAML text as data. ``marks`` maps a path such as ``environments.dev.policy`` (list items by index) to
+    ``(line, column)``, both 1-based; a key's own mark has the path with ``#key`` appended. ``duplicates`` are paths of
+    keys given twice."""
+
+    data: Json
+    marks: Frozen[tuple[int, int]] = Frozen()
+    duplicates: tuple[str, ...] = ()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.model.codec import digest
-from gitopsd.model.ops import Op, spec_of
 from gitopsd.model.package import Lock, Missing
 from gitopsd.model.values import Value
+
+if TYPE_CHECKING:  # of a short command they are imported while its package is evaluated
+    from gitopsd.model.ops import Op
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class Plan:
     @property
     def asked(self) -> tuple[tuple[str, Op], ...]:
         """What is compared of a plan: the specs of its instructions by id."""
+        from gitopsd.model.ops import spec_of
+
         return tuple((item.id, spec_of(item.op)) for item in self.instructions)
 
     @property

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
-from gitopsd.model.ops import AddService, RunPython, RunSh, Task
 from gitopsd.model.package import EvaluationRequest, Lock, Missing, Package
-from gitopsd.model.parts import ServiceSpec
 from gitopsd.model.plan import Evaluation, Instruction, Warned
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend, Downloads, Evaluator, Git, Store
 from gitopsd.resolve.package import complete, own_pin
+
+if TYPE_CHECKING:  # a short command imports them while its package is evaluated
+    from gitopsd.model.ops import Task
+    from gitopsd.model.parts import ServiceSpec
 
 ROUNDS = 32
 """Evaluations of one package in a row, each with more of what it asked for; more is a package that never ends."""
@@ -101,6 +103,9 @@ def with_likely(
 
 def warned(evaluation: Evaluation, ignored: Callable[[ServiceSpec | Task], tuple[str, ...]], *, by: str) -> Evaluation:
     """The evaluation with a warning for each field that is ``ignored``, ``by`` what: nothing is ignored silently."""
+    from gitopsd.model.ops import AddService, RunPython, RunSh
+    from gitopsd.model.parts import ServiceSpec
+
     if evaluation.plan is None:
         return evaluation
     found: dict[str, list[Instruction]] = {}

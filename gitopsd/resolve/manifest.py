@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.locators import LocatorError, check_replace, parse_package
 from gitopsd.kit.text import one_line, suggestion
-from gitopsd.model.calls import YamlDocument
+from gitopsd.model.package import YamlDocument
 from gitopsd.model.values import Frozen, Json, thaw
 from gitopsd.ports import Evaluator
 

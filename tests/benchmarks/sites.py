@@ -15,7 +15,7 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.record import FileRecord
 from gitopsd.adapters.memory import MemoryBackend, MemoryRecord
 from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerSettings
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import EvaluationRequest

@@ -14,7 +14,7 @@ from pathlib import Path
 from gitopsd.adapters.downloads import HttpDownloads
 from gitopsd.adapters.folder import FolderGit
 from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerSettings
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerSettings
 from gitopsd.daemon.offline import read_args_file
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Arguments, EvaluationRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.evaluate.methods import METHODS
 from gitopsd.evaluate.types import TYPE_NAMES
 from gitopsd.model import codec

@@ -14,7 +14,7 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.record import FileRecord
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.model.environment import Environment, Source
 from gitopsd.model.record import RecordedEnclave
 from gitopsd.model.run import Run

@@ -9,7 +9,7 @@ import structlog
 
 from gitopsd.adapters.clock import SystemClock
 from gitopsd.adapters.git.mirrors import GitMirrors
-from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.daemon.checks import Asking, Checker, CheckParts
 from gitopsd.daemon.roster import Roster, watched
 from gitopsd.daemon.work import Work

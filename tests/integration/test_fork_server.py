@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings, process
+from gitopsd.adapters.worker import process
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerLimits, WorkerSettings
 from gitopsd.adapters.worker.server import FORK
 from gitopsd.daemon.offline import Offline
 from gitopsd.errors import Reason, TransientError
@@ -291,7 +292,7 @@ def evaluating(workers: WorkerEvaluator, asked: EvaluationRequest) -> Iterator[t
 def answer_after(shell: str, folder: Path) -> str:
     """What a fresh process gets from a worker that a shell has started after it has changed something of itself."""
     program = (
-        "from gitopsd.adapters.worker import WorkerEvaluator\n"
+        "from gitopsd.adapters.worker.evaluator import WorkerEvaluator\n"
         f"found = WorkerEvaluator().extract('.', 'an answer')\nopen({str(folder / 'found')!r}, 'w').write(*found)"
     )
     subprocess.run(["sh", "-c", f'{shell} "$@"', "sh", sys.executable, "-c", program], check=True)

@@ -16,7 +16,7 @@ from gitopsd.adapters.downloads import HttpDownloads
 from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
 from gitopsd.adapters.memory import MemoryBackend, MemoryRecord
 from gitopsd.adapters.store import SqlStore
-from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.errors import Reason
 from gitopsd.fetch import read_environments
 from gitopsd.model.calls import Workload

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gitopsd.adapters.worker import WorkerEvaluator, WorkerLimits, WorkerSettings
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerLimits, WorkerSettings
 from gitopsd.adapters.worker.process import search_path
 from gitopsd.errors import GitopsdError, Reason, StepError, UserError
 from gitopsd.model import codec

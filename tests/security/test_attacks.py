@@ -12,7 +12,7 @@ import pytest
 
 from gitopsd import pipeline
 from gitopsd.adapters.local.record import FileRecord
-from gitopsd.adapters.worker import WorkerEvaluator
+from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.daemon.roster import Roster, watched
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.environment import Environment, Source

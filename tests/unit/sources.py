@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from gitopsd.adapters.yamltext import load
 from gitopsd.errors import Reason, TransientError, UserError
-from gitopsd.model.calls import YamlDocument
 from gitopsd.model.environment import Commit, Source
-from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile
+from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile, YamlDocument
 from gitopsd.model.values import Frozen, Json, freeze
 
 SOURCE = Source(name="infra", url="https://github.com/acme/devnets", ref="main")

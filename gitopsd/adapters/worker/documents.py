@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from gitopsd.model.calls import YamlDocument
+from gitopsd.model.package import YamlDocument
 
 _LARGEST = 512 * 1024
 

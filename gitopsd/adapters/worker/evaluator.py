@@ -9,7 +9,6 @@ is UserError EVALUATION_LIMIT, which says which limit it was.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import signal
@@ -23,8 +22,7 @@ from gitopsd.adapters.worker.process import ForkServer, OverError
 from gitopsd.errors import Reason, StepError, TransientError, UserError
 from gitopsd.kit import cachefile
 from gitopsd.model import codec
-from gitopsd.model.calls import YamlDocument
-from gitopsd.model.package import EvaluationRequest
+from gitopsd.model.package import EvaluationRequest, YamlDocument
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, Json, freeze, thaw
 
@@ -59,17 +57,17 @@ class WorkerSettings:
 
 
 class WorkerEvaluator:
-    """Implements :class:`gitopsd.ports.Evaluator`; may be called from many threads at once."""
+    """Implements :class:`gitopsd.ports.Evaluator`; may be called from many threads at once. ``server`` may have been
+    started already."""
 
-    def __init__(self, settings: WorkerSettings | None = None) -> None:
+    def __init__(self, settings: WorkerSettings | None = None, server: ForkServer | None = None) -> None:
         self._settings = settings or WorkerSettings()
         self._documents = Documents()
-        self._server = ForkServer()
+        self._server = server or ForkServer()
 
     def prepare(self) -> None:
-        """Lets workers get ready while the caller still finds out what to ask; what hinders them is told then."""
-        with contextlib.suppress(OSError):
-            self._server.start()
+        """Lets workers get ready while the caller still finds out what to ask."""
+        self._server.start()
 
     def evaluate(self, request: EvaluationRequest) -> Evaluation:
         """The package's plan, or its problems, or what it still needs."""

@@ -37,8 +37,9 @@ class ForkServer:
         self._end: weakref.finalize[[subprocess.Popen[bytes], socket.socket], ForkServer] | None = None
 
     def start(self) -> None:
-        """Starts the process, if it does not run, and does not wait until it is ready."""
-        with self._lock:
+        """Starts the process, if it does not run, and does not wait until it is ready; what hinders it is told to who
+        asks for a worker."""
+        with self._lock, contextlib.suppress(OSError):
             self._running()
 
     def stop(self) -> None:
