@@ -42,16 +42,17 @@ def test_every_scene_of_the_demo_really_happens(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupted_demo_leaves_no_process_and_says_where_its_logs_are(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
     demo = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=variables(tmp_path), cwd=tmp_path)
     assert demo.stdout is not None
     with demo.stdout as lines:
         next(line for line in lines if "git commit" in line)
         folder = next(tmp_path.glob("gitopsd-demo-*"))
-        until(lambda: len(processes_of(folder / "state")) > 1, "the deployment has begun", seconds=30)
+        until(lambda: len(processes_of(folder / "state")) > 1, "the deployment has begun", seconds=120)
         demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 1
         rest = lines.read()
 
-    assert demo.wait(60) == 1
     assert f"logs and state are kept in {folder}" in rest
     assert (folder / "daemon.log").is_file()
     assert processes_of(folder) == ()
