@@ -16,6 +16,14 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class ClusterType(StrEnum):
+    """What Kurtosis' ``plan.get_cluster_type()`` can answer."""
+
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+    PODMAN = "podman"
+
+
 def _main_file(text: str) -> str:
     try:
         path = path_inside(text)

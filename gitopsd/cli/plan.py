@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gitopsd.cli.options import (
+    ClusterType,
     ConfigOption,
     MainFileOption,
     MainFunctionOption,
@@ -20,8 +21,12 @@ from gitopsd.cli.planning import GRAPHS, Wish, plan_folder
 from gitopsd.cli.reach import Where
 from gitopsd.model.environment import OrderMode
 
+_OF_A_FOLDER = ("args", "main_file", "main_function", "rewrite", "cluster_type", "graph", "order")
+_OF_AN_ENVIRONMENT = ("update",)
+
 
 def verb(
+    context: typer.Context,
     target: Annotated[str, typer.Argument(metavar="DIR|ENV", help="A package's folder, or an environment.")],
     args: Annotated[Path | None, typer.Option("--args", help="A YAML or JSON file of arguments.")] = None,
     main_file: MainFileOption = "main.star",
@@ -30,7 +35,9 @@ def verb(
         list[str] | None,
         typer.Option("--rewrite", metavar="FROM=TO", help="Fetch addresses that begin with FROM from TO instead."),
     ] = None,
-    cluster_type: Annotated[str, typer.Option("--cluster-type", help="What get_cluster_type() answers.")] = "docker",
+    cluster_type: Annotated[
+        ClusterType, typer.Option("--cluster-type", help="What get_cluster_type() answers.")
+    ] = ClusterType.DOCKER,
     graph: Annotated[
         str, typer.Option("--graph", metavar="[=text|json|dot]", help="What waits for what, instead of the plan.")
     ] = "",
@@ -46,16 +53,31 @@ def verb(
     newest commit of an environment would do."""
     folder = Path(target)
     if not folder.is_dir():
-        _of_environment(target, Where(config, state_dir), output, update=update)
+        from gitopsd.cli.diff import show
+        from gitopsd.web.commands import PlanRequest
+
+        where = Where(config, state_dir)
+        _check_environment(target, where)
+        _refuse(context, _OF_A_FOLDER, f"for a folder, and {target} is none")
+        show(PlanRequest(environment=target, update=update), where, output)
         return
+    _refuse(context, _OF_AN_ENVIRONMENT, f"for an environment, and {target} is a folder")
     rewrites_of(rewrite or [])
     if graph and graph not in GRAPHS:
         raise typer.BadParameter(f"--graph: {graph!r} is none of {', '.join(GRAPHS)}")
     wish = Wish(
         args=args, main_file=main_file, main_function=main_function, rewrites=tuple(rewrite or ()),
-        cluster_type=cluster_type, json=output is Output.JSON, graph=graph, order=order.value,
+        cluster_type=cluster_type.value, json=output is Output.JSON, graph=graph, order=order.value,
     )  # fmt: skip
     raise typer.Exit(plan_folder(folder, wish))
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], why: str) -> None:
+    """Refuses options that would be without any effect."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is {why}")
 
 
 def rewrites_of(pairs: list[str]) -> dict[str, str]:
@@ -69,10 +91,9 @@ def rewrites_of(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _of_environment(name: str, where: Where, output: Output, *, update: bool) -> None:
-    from gitopsd.cli.diff import show
+def _check_environment(name: str, where: Where) -> None:
+    """Raises UserError PACKAGE_INVALID for what was meant as a folder."""
     from gitopsd.errors import Reason, UserError
-    from gitopsd.web.commands import PlanRequest
 
     if Path(name).exists():
         raise UserError(Reason.PACKAGE_INVALID, f"{name} is no folder", hint="give the folder of a package")
@@ -84,4 +105,3 @@ def _of_environment(name: str, where: Where, output: Output, *, update: bool) ->
             f"there is no folder {name}",
             hint="give the folder of a package; for an environment, name a configuration with --config FILE",
         )
-    show(PlanRequest(environment=name, update=update), where, output)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _OPTIONS = {"--args": "args", "--rewrite": "rewrite", "--output": "output", "-o": "output", "--cluster-type": "type"}
+_TYPES = ("docker", "kubernetes", "podman")
 
 
 def quick_plan(words: list[str]) -> int | None:
@@ -45,6 +46,6 @@ def _read(words: list[str]) -> tuple[Path, dict[str, list[str]]] | None:
             return None
         else:
             folders.append(Path(word))
-    known = options.get("output", ["text"])[-1] in ("text", "json")
+    known = options.get("output", ["text"])[-1] in ("text", "json") and options.get("type", ["docker"])[-1] in _TYPES
     pairs = all("=" in pair.strip("=") for pair in options.get("rewrite", []))
     return (folders[0], options) if known and pairs and len(folders) == 1 and folders[0].is_dir() else None

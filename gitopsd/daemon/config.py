@@ -127,7 +127,7 @@ class LocalBackend(Part):
 
     type: Literal["local"] = "local"
     images: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    cluster_type: Literal["docker", "kubernetes"] = "docker"
+    cluster_type: Literal["docker", "kubernetes", "podman"] = "docker"
     namespaces: bool = True
     masks: tuple[str, ...] = ()
     visible: tuple[str, ...] = ()

@@ -118,6 +118,20 @@ def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_pa
         assert (short.stdout, short.returncode) == (ordinary.stdout, ordinary.returncode)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("FOLDER", "--cluster-type", "dockr"), "'dockr' is not one of 'docker', 'kubernetes', 'podman'"),
+        (("FOLDER", "--update"), "--update is for an environment"),
+        (("devnet", "--config=gitopsd.yaml", "--main-file=a.star"), "--main-file is for a folder, and devnet is none"),
+    ],
+)
+def test_plan_refuses_what_would_have_no_effect(call: Any, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    folder = package(tmp_path / "p", SERVICE)
+    done = call("plan", *(str(folder) if word == "FOLDER" else word for word in words))
+    assert (done.returncode, told in " ".join(done.stderr.split())) == (2, True), done.stderr
+
+
 def test_imports_come_from_a_folder_of_mirrors(call: Any, tmp_path: Path) -> None:
     library = tmp_path / "mirrors" / "acme" / "library"
     package(library, 'NAME = "from-library"\n')
