@@ -324,27 +324,21 @@ class Attempt:
 
     def ended(self, end: End) -> Run:
         """The run, kept in the store, and the condition that follows from it."""
+        well = end.applied is not None and end.verdict in (Verdict.NOOP, Verdict.SUCCEEDED)
         run = Run(
-            id=self.id,
-            environment=self.environment.name,
-            commit=self.commit,
-            trigger=self.trigger,
-            verdict=end.verdict,
-            applied=end.applied,
-            rollback=end.rollback,
-            restored=end.restored,
-            problems=end.problems,
-            superseded_by=end.superseded_by,
-            started_at=self.started_at,
-            ended_at=self.world.clock.now(),
-        )
-        if not (run.verdict is Verdict.NOOP and run.trigger is Trigger.DRIFT):
-            self.world.store.save_run(run)
-        self._set_condition(run)
-        return run
-
-    def _set_condition(self, run: Run) -> None:
-        before = self.world.store.condition(run.environment)
+            id=self.id, environment=self.environment.name, commit=self.commit, trigger=self.trigger,
+            verdict=end.verdict, applied=end.applied, rollback=end.rollback, restored=end.restored,
+            problems=end.applied.crashed if end.applied and well else end.problems,
+            superseded_by=end.superseded_by, started_at=self.started_at, ended_at=self.world.clock.now(),
+        )  # fmt: skip
+        store = self.world.store
+        before = store.condition(run.environment)
         now = condition_after(run, before, suspended=self.environment.policy.suspend)
+        turned = before is not None and now is not None and before.state is not now.state
+        if turned or not (run.verdict is Verdict.NOOP and run.trigger is Trigger.DRIFT):
+            store.save_run(run)
         if now is not None and now != before:
-            self.world.store.save_condition(now)
+            store.save_condition(now)
+        for problem in run.problems if turned and well else ():
+            self.world.journal.problem(run.environment, problem)
+        return run

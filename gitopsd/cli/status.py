@@ -122,6 +122,8 @@ def _environment(status: EnvironmentStatus) -> dict[str, Any]:
                 "ready": item.ready,
                 "address": item.address,
                 "restarts": item.restarts,
+                "crashes": item.crashes,
+                "exit_code": item.exit_code,
                 "incarnation": item.incarnation,
             }
             for item in status.services

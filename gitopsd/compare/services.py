@@ -111,12 +111,15 @@ def _drifted(seen: Seen, change: Change, life: Life) -> Change:
     """
     assert change.before is not None
     live = seen.live.services.get(life.name) if life.last else None
-    found = _difference(seen, change.before, live)
-    if found is None:
-        return change
-    why, detail, fields = found
     touched = change.action in TOUCHED
     ours = change.id in seen.recorded.intents or _moves_changed(seen, life)
+    crashes = live.crashes if live is not None and not ours else 0
+    found = _difference(seen, change.before, live, left=crashes > 0)
+    if found is None:
+        if live is not None and crashes and not touched and seen.policy.drift is not DriftPolicy.IGNORE:
+            seen.drift.append(Drift(service=live.name, why=Why.UNHEALTHY, detail=_crashing(live), healed=False))
+        return change
+    why, detail, fields = found
     heal = seen.policy.drift is DriftPolicy.HEAL or touched or ours
     if not ours and (seen.policy.drift is not DriftPolicy.IGNORE or touched):
         name = change.id.removeprefix("service/")
@@ -145,14 +148,22 @@ def _moves_changed(seen: Seen, life: Life) -> bool:
     return any(isinstance(i.op, MOVES) and i.op.life == life.id and i.id not in life.moves for i in recorded)
 
 
-def _difference(seen: Seen, step: Step, live: LiveService | None) -> tuple[Why, str, tuple[FieldChange, ...]] | None:
+def _crashing(live: LiveService) -> str:
+    times = f", {live.crashes} times so far," if live.crashes > 1 else ""
+    return f"it ended with code {live.exit_code}{times} and is started again"
+
+
+def _difference(
+    seen: Seen, step: Step, live: LiveService | None, *, left: bool = False
+) -> tuple[Why, str, tuple[FieldChange, ...]] | None:
+    """What another hand did to a service, or its end; an end is ``left`` to a platform that starts it again."""
     if live is None:
         return Why.MISSING, "it is not there", ()
     if (gone := _directories_gone(seen, step)) is not None:
         return Why.MISSING, gone, (FieldChange(path="persistent directories", known=False),)
     if live.state is State.STOPPED:
         return Why.DRIFTED, "it is stopped", (FieldChange(path="state", before="running", after="stopped"),)
-    if live.state is State.CRASHED:
+    if live.state is State.CRASHED and not left:
         detail = f"it exited with code {live.exit_code}" if live.exit_code is not None else "it crashed"
         return Why.UNHEALTHY, detail, (FieldChange(path="state", before="running", after="crashed"),)
     address = step.output.values.get("ip_address")

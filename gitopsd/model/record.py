@@ -152,7 +152,8 @@ class State(StrEnum):
 class LiveService:
     """A service as the backend sees it. ``ready`` tells open ports (not ready conditions); ``address`` is what
     other services reach it at; ``config_digest`` changes when another hand edits it; ``restarts`` counts what the
-    platform did by itself."""
+    platform did by itself; ``crashes`` how often the service ended since it was last steady, while the platform goes on
+    to start it again (0: it is steady, or nobody starts it)."""
 
     name: str
     state: State
@@ -162,6 +163,7 @@ class LiveService:
     ready: bool = True
     exit_code: int | None = None
     restarts: int = 0
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from gitopsd.errors import Reason
 from gitopsd.kit.text import one_line
-from gitopsd.model.diff import Action, Change, Diff, Why
+from gitopsd.model.diff import Action, Change, Diff, Drift, Why
 from gitopsd.model.environment import Commit
 from gitopsd.model.plan import Problem
 from gitopsd.model.record import Step
@@ -85,6 +85,26 @@ class Applied:
         """Whether every change ended well."""
         return not self.preempted and all(item.done in (Done.APPLIED, Done.KEPT) for item in self.outcomes)
 
+    @property
+    def left(self) -> tuple[Drift, ...]:
+        """What is not as it should be and is left so. What left the package and is not pruned is no part of it."""
+        return tuple(item for item in self.diff.drift if not item.healed and item.why is not Why.REMOVED)
+
+    @property
+    def crashed(self) -> tuple[Problem, ...]:
+        """The services among it that ended, as problems."""
+        return tuple(
+            Problem(
+                stage="pipeline",
+                reason=Reason.SERVICE_CRASHED,
+                message=f"{item.service}: {item.detail}",
+                hint="`gitopsd logs` shows why",
+                severity="warning",
+            )
+            for item in self.left
+            if item.why is Why.UNHEALTHY
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -137,7 +157,8 @@ _CONDITIONS = {
 def condition_after(run: Run, before: Condition | None, *, suspended: bool) -> Condition | None:
     """The condition that follows from a run; None when it says nothing about it.
 
-    What a commit is held or degraded for outlasts drift checks that find the last good plan as it should be.
+    What a commit is held or degraded for outlasts drift checks that find the last good plan as it should be. A run that
+    went well has problems where a service ends again and again by itself.
     """
     state = _CONDITIONS.get(run.verdict)
     if state is None or (run.trigger is Trigger.DRIFT and run.applied is None):
@@ -146,6 +167,8 @@ def condition_after(run: Run, before: Condition | None, *, suspended: bool) -> C
         another = before.state is ConditionState.DEGRADED and before.commit != run.commit.id
         if another or before.state is ConditionState.HELD:
             return None
+    if run.problems and state is ConditionState.READY:
+        state = ConditionState.DEGRADED
     if run.problems and run.problems[0].reason is Reason.SUSPENDED and suspended:
         state = ConditionState.SUSPENDED
     back = f"it was rolled back to {run.restored[:7]}" if run.restored else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gitopsd.errors import PASSING, Reason
 from gitopsd.kit.text import count_text, duration_text, one_line
-from gitopsd.model.diff import Action, Change, Diff, Why
+from gitopsd.model.diff import Action, Change, Diff, Drift, Why
 from gitopsd.model.environment import Commit
 from gitopsd.model.ops import RunPython, RunSh, artifacts_made_by, service_of
 from gitopsd.model.plan import Problem
@@ -69,7 +69,7 @@ def render(run: Run) -> Report:
         line=one_line(_line(run), limit=LINE),
         details=tuple(_details(run))[:DETAILS],
         run_id=run.id,
-        silent=run.verdict is Verdict.SUPERSEDED or (run.verdict is Verdict.NOOP and not _drift(run)),
+        silent=run.verdict is Verdict.SUPERSEDED or (run.verdict is Verdict.NOOP and not _left(run)),
     )
 
 
@@ -89,6 +89,8 @@ def _state(run: Run) -> ReportState:
     cause = _cause(run)
     if cause is not None and cause.reason is Reason.BUG and run.verdict is not Verdict.SUPERSEDED:
         return ReportState.ERROR
+    if run.verdict is Verdict.NOOP and run.trigger is Trigger.DRIFT and run.problems:
+        return ReportState.FAILURE
     return _STATES[run.verdict]
 
 
@@ -114,15 +116,14 @@ def _line(run: Run) -> str:
 
 
 def _good_line(run: Run) -> str:
-    drift = _drift(run)
     if run.applied is None:
         return f"no changes{_took(run)}"
     counted = tally.sentence(tally.done(run.applied)) + _took(run)
-    if drift and run.verdict is Verdict.NOOP:
-        return f"drift, not healed: {drift}"
-    if drift:
-        return f"healed {drift}: {counted}"
-    return counted
+    healed, left = _healed(run), _left(run)
+    if left and run.verdict is Verdict.NOOP:
+        return left
+    line = f"healed {healed}: {counted}" if healed else counted
+    return f"{line}; {left}" if left else line
 
 
 def _back_text(run: Run) -> str:
@@ -136,13 +137,23 @@ def _by_hand(run: Run) -> str:
     return " by hand" if run.trigger is Trigger.ROLLBACK else ""
 
 
-def _drift(run: Run) -> str:
+def _healed(run: Run) -> str:
     if run.applied is None or run.trigger is not Trigger.DRIFT:
         return ""
-    # What left the package and is not pruned is no news at every check.
-    found = [item for item in run.applied.diff.drift if item.why is not Why.REMOVED]
+    return _named(item for item in run.applied.diff.drift if item.healed and item.why is not Why.REMOVED)
+
+
+def _left(run: Run) -> str:
+    left = run.applied.left if run.applied is not None else ()
+    crashed = _named(item for item in left if item.why is Why.UNHEALTHY)
+    drifted = _named(item for item in left if item.why is not Why.UNHEALTHY)
+    parts = (f"crashed: {crashed}" if crashed else "", f"drift, not healed: {drifted}" if drifted else "")
+    return "; ".join(filter(None, parts))
+
+
+def _named(found: Iterable[Drift]) -> str:
     return ", ".join(
-        f"{item.service} ({one_line(item.detail, limit=60) or tally.why_text(item.why)})" for item in found
+        f"{item.service} ({one_line(item.detail, limit=80) or tally.why_text(item.why)})" for item in found
     )
 
 

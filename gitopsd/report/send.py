@@ -66,8 +66,11 @@ def report(run: Run, store: Store, *, clock: Clock, journal: Journal) -> None:
     except GitopsdError as error:
         journal.problem(run.environment, _problem(error))
         return
+    trouble = _trouble(run)
     if run.trigger is Trigger.DRIFT and rendered.silent and not told.startswith(run.commit.id):
         return  # the trouble of another commit is not over because nothing drifted
+    if run.trigger is Trigger.DRIFT and run.verdict is Verdict.NOOP and trouble and trouble == told:
+        return  # nothing was done, and what is wrong was told
     final = rendered.state is not ReportState.PENDING
     items = [_forge_item(_pending_of(rendered), final=False)]
     if final:
@@ -78,9 +81,8 @@ def report(run: Run, store: Store, *, clock: Clock, journal: Journal) -> None:
     if final and rendered.details and not heard.silent:
         items.append(_chat_item(heard, THREAD, "details"))
     _queue(items, store, clock=clock, journal=journal)
-    trouble = _trouble(run, rendered)
     if run.verdict is not Verdict.SUPERSEDED and trouble != told and (trouble or not _stands(run, told)):
-        _remember(run, rendered, store, journal=journal)
+        _remember(run, store, journal=journal)
 
 
 def _pending_of(rendered: Report) -> Report:
@@ -104,12 +106,11 @@ def _told_key(run: Run) -> str:
     return f"told/{run.environment}"
 
 
-def _trouble(run: Run, rendered: Report) -> str:
-    """What is wrong, so that the same trouble is told once; empty when nothing is."""
-    if run.verdict is Verdict.SUCCEEDED or (run.verdict is Verdict.NOOP and rendered.silent):
-        return ""
-    if run.verdict is Verdict.NOOP:
-        return f"{run.commit.id} {rendered.line}"
+def _trouble(run: Run) -> str:
+    """What is wrong, so that the same trouble is told once, how often it came left out; empty when nothing is."""
+    if run.verdict in (Verdict.SUCCEEDED, Verdict.NOOP):
+        left = [f"{item.service}:{item.why.value}" for item in run.applied.left] if run.applied is not None else []
+        return " ".join((run.commit.id, *left))[:1000] if left else ""
     failed = run.applied.failed if run.applied is not None else ()
     parts = [run.commit.id, run.verdict.value]
     parts += [f"{item.id}:{item.problem.reason.value if item.problem else ''}" for item in failed]
@@ -123,8 +124,10 @@ def _is_news(run: Run, rendered: Report, told: str) -> bool:
         return bool(told) and run.verdict is not Verdict.SUPERSEDED and not _stands(run, told)
     if run.trigger in (Trigger.SYNC, Trigger.UPDATE, Trigger.ROLLBACK, Trigger.RESUME):
         return True
-    trouble = _trouble(run, rendered)
-    return not trouble or trouble != told
+    trouble = _trouble(run)
+    if run.verdict is Verdict.NOOP:  # another commit that changes nothing does not make it another trouble
+        return trouble.partition(" ")[2] != told.partition(" ")[2]
+    return run.verdict is Verdict.SUCCEEDED or trouble != told
 
 
 def _stands(run: Run, told: str) -> bool:
@@ -133,9 +136,9 @@ def _stands(run: Run, told: str) -> bool:
     return run.trigger is Trigger.DRIFT and verdict in (Verdict.ROLLED_BACK, Verdict.INVALID, Verdict.HELD)
 
 
-def _remember(run: Run, rendered: Report, store: Store, *, journal: Journal) -> None:
+def _remember(run: Run, store: Store, *, journal: Journal) -> None:
     try:
-        store.mark_sent(_told_key(run), _trouble(run, rendered))
+        store.mark_sent(_told_key(run), _trouble(run))
     except GitopsdError as error:
         journal.problem(run.environment, _problem(error))
 

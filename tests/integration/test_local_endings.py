@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,13 +20,13 @@ from gitopsd.errors import Reason, StepError
 from gitopsd.model.environment import Environment, Source
 from gitopsd.model.parts import Persistent, Port
 from gitopsd.model.record import State
-from gitopsd.model.run import Applied, ConditionState, Run, Verdict
+from gitopsd.model.run import Applied, ConditionState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen, freeze
 from tests.integration.local_enclave import ENCLAVE, eventually, shell, start
 from tests.integration.localsite import LocalSite
 
 DATA = Frozen({"/data": Persistent(key="data")})
-QUICK = LocalSettings(grace=1.0, backoff=(0.05, 0.2))
+QUICK = LocalSettings(grace=1.0, backoff=(0.05, 0.2), steady=2.0)
 KURTOSIS = b"name: github.com/a/net\n"
 PACKAGE = """
 def run(plan, extra="", level="1", code=0, steps="", port=False):
@@ -61,9 +62,9 @@ class Net(LocalSite):
         self.backend = LocalBackend(self.state, QUICK)
         self.world = replace(self.world, backends={"local": self.backend})
 
-    def push(self, **args: Any) -> Run:
-        """Follows the package with these arguments."""
-        self.repository.commit({"kurtosis.yml": KURTOSIS, "main.star": PACKAGE.encode()})
+    def push(self, package: str = PACKAGE, **args: Any) -> Run:
+        """Follows a package with these arguments."""
+        self.repository.commit({"kurtosis.yml": KURTOSIS, "main.star": package.encode()})
         values = freeze(args)
         assert isinstance(values, Frozen)
         self.environment = replace(self.environment, args=values)
@@ -219,5 +220,102 @@ def test_a_finished_service_that_gets_a_port_is_a_service_that_has_to_run(tmp_pa
         live = backend.inspect(ENCLAVE, "job")
         assert live is not None
         assert live.state is not State.FINISHED
+    finally:
+        backend.destroy(ENCLAVE)
+
+
+# --- crashed ------------------------------------------------------------------------------------------------
+
+CRASHING = """
+def run(plan, extra=""):
+    plan.add_service("job", ServiceConfig(
+        image="busybox", entrypoint=["sh", "-c"],
+        cmd=["echo ran; [ -e /data/mended ] || exit 3; exec sleep 1000"],
+        files={"/data": Directory(persistent_key="job")}))
+    plan.add_service("db", ServiceConfig(
+        image="busybox", entrypoint=["sh", "-c"], cmd=["exec sleep 1000"], env_vars={"EXTRA": extra}))
+"""
+
+
+def crashing(net: Net) -> None:
+    assert net.push(CRASHING).verdict is Verdict.SUCCEEDED
+    eventually(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 2)
+
+
+def test_a_service_that_crashes_is_left_to_its_supervisor_and_degrades_the_environment_once(net: Net) -> None:
+    crashing(net)
+    shim = net.shim
+    first = net.check()
+    assert first.verdict is Verdict.NOOP
+    assert [problem.reason for problem in first.problems] == [Reason.SERVICE_CRASHED]
+    assert re.search(r"job.* ended with code 3, \d+ times", first.problems[0].message)
+    condition = net.world.store.condition("dev")
+    assert condition is not None
+    assert (condition.state, condition.message) == (ConditionState.DEGRADED, first.problems[0].message)
+    eventually(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 4)
+    net.check()
+    later = net.world.store.condition("dev")
+    assert later is not None
+    assert (later.state, later.since) == (condition.state, condition.since)
+    assert net.shim == shim
+    assert [run.trigger for run in net.world.store.runs("dev")] == [Trigger.DRIFT, Trigger.COMMIT]
+
+
+def test_another_commit_does_not_call_an_environment_ready_whose_service_still_crashes(net: Net) -> None:
+    crashing(net)
+    shim = net.shim
+    assert changed(net.push(CRASHING, extra="more").applied) == ["service/db"]
+    assert net.condition is ConditionState.DEGRADED
+    assert net.push(CRASHING, extra="more").verdict is Verdict.NOOP
+    assert (net.condition, net.shim) == (ConditionState.DEGRADED, shim)
+
+
+def test_a_service_that_is_steady_again_makes_the_environment_ready(net: Net) -> None:
+    crashing(net)
+    net.check()
+    data = next((net.state / "enclaves").glob("*/volumes/*/data"))
+    (data / "mended").touch()
+    assert net.condition is ConditionState.DEGRADED
+    eventually(lambda: (live := net.backend.inspect("dev", "job")) and not live.crashes)
+    assert net.check().problems == ()
+    assert net.condition is ConditionState.READY
+    net.check()
+    drifts = [run for run in net.world.store.runs("dev") if run.trigger is Trigger.DRIFT]
+    assert [len(run.problems) for run in drifts] == [0, 1]
+
+
+def test_a_crashed_service_whose_shim_is_gone_is_healed(net: Net) -> None:
+    crashing(net)
+    os.kill(net.shim, signal.SIGKILL)
+    eventually(lambda: net.state_of() is State.STOPPED)
+    healed = net.check()
+    assert healed.verdict is Verdict.SUCCEEDED
+    assert changed(healed.applied) == ["service/job"]
+
+
+# --- what an older release left -----------------------------------------------------------------------------
+
+
+def test_what_the_shim_of_an_older_release_wrote_is_read(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        workload = start(backend, "job", shell("exec sleep 1000"))
+        home = tmp_path / "enclaves" / ENCLAVE / "services" / "job"
+        for path, key in ((home / "workload.json", "may_finish"), (home / "run" / "state.json", "crashes")):
+            path.write_text(
+                json.dumps({name: item for name, item in json.loads(path.read_text()).items() if name != key})
+            )
+        before = backend.inspect(ENCLAVE, "job")
+        assert before is not None
+        assert (before.state, before.crashes) == (State.RUNNING, 0)
+        state = json.loads((home / "run" / "state.json").read_text())
+        backend.converge(ENCLAVE, workload)
+        assert json.loads((home / "run" / "state.json").read_text()) == state
+        (home / "run" / "state.json").write_text(
+            json.dumps(state | {"phase": "backoff", "restarts": 2, "exit_code": 3})
+        )
+        crashed = backend.inspect(ENCLAVE, "job")
+        assert crashed is not None
+        assert (crashed.state, crashed.exit_code, crashed.crashes) == (State.CRASHED, 3, 3)
     finally:
         backend.destroy(ENCLAVE)

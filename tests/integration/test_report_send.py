@@ -220,6 +220,42 @@ def test_reported_drift_is_told_once(desk: Desk) -> None:
     assert desk.lines() == ["drift, not healed: web (missing)"]
 
 
+def crashed(times: int, more: tuple[Drift, ...] = (), action: Action = Action.KEEP) -> Applied:
+    detail = f"it ended with code 3, {times} times so far, and is started again"
+    drift = (Drift(service="job", why=Why.UNHEALTHY, detail=detail, healed=False), *more)
+    made = applied(action)
+    return replace(made, diff=replace(made.diff, drift=drift))
+
+
+def test_a_service_that_crashes_is_told_once_and_that_it_does_no_more_as_well(desk: Desk) -> None:
+    desk.report(make_run(1))
+    for number in range(2, 5):
+        desk.report(make_run(number, Verdict.NOOP, trigger=Trigger.DRIFT, applied=crashed(number)))
+    desk.deliver()
+    assert desk.lines()[1:] == ["crashed: job (it ended with code 3, 2 times so far, and is started again)"]
+    desk.report(make_run(5, Verdict.NOOP, of=commit("b"), applied=crashed(5)))
+    desk.report(make_run(6, Verdict.NOOP, of=commit("b"), trigger=Trigger.DRIFT, applied=crashed(6)))
+    desk.deliver()
+    assert len(desk.lines()) == 2
+    for number in range(7, 9):
+        desk.report(make_run(number, Verdict.NOOP, of=commit("b"), trigger=Trigger.DRIFT))
+    desk.deliver()
+    assert desk.lines()[2:] == ["no changes, 1 unchanged"]
+    assert desk.states() == ["pending", "success"] * 2
+
+
+def test_what_is_healed_beside_a_service_that_crashes_is_told(desk: Desk) -> None:
+    desk.report(make_run(1, Verdict.NOOP, trigger=Trigger.DRIFT, applied=crashed(1)))
+    missing = Drift(service="web", why=Why.MISSING, detail="")
+    beside = crashed(2, (missing,), Action.CREATE)
+    desk.report(make_run(2, trigger=Trigger.DRIFT, applied=beside))
+    desk.report(make_run(3, Verdict.NOOP, trigger=Trigger.DRIFT, applied=crashed(3)))
+    desk.deliver()
+    assert desk.lines()[1:] == [
+        "healed web (missing): 1 added; crashed: job (it ended with code 3, 2 times so far, and is started again)"
+    ]
+
+
 def test_what_a_person_asked_for_is_always_answered(desk: Desk) -> None:
     for number in range(2):
         desk.report(make_run(number, Verdict.ROLLED_BACK, trigger=Trigger.SYNC))

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from gitopsd.model.diff import Diff
+from gitopsd.model.diff import Diff, Why
 from gitopsd.model.environment import DriftPolicy, Policy, StepPolicy, StepRule
 from gitopsd.model.plan import Plan
-from gitopsd.model.record import State
+from gitopsd.model.record import Intent, State
 from gitopsd.model.run import Applied
 from gitopsd.model.values import Frozen, Secret
 from tests.worlds import ENCLAVE, Devnet, Script, lines_of, plan_of, text
@@ -118,6 +118,39 @@ def test_start_runs_a_finished_service_again() -> None:
     net = finished_net()
     settled(net, plan_of(plan))
     assert states(net) == {"job": State.RUNNING}
+
+
+@pytest.mark.parametrize("state", [State.CRASHED, State.RUNNING])
+@pytest.mark.parametrize("drift", DriftPolicy)
+def test_a_service_that_its_platform_starts_again_is_told_of_and_left_to_it(drift: DriftPolicy, state: State) -> None:
+    net = net_with(ending("running"), drift)
+    net.backend.edit(ENCLAVE, "job", state=state, exit_code=3, crashes=4)
+    diff = net.compare(ending("running"))
+    assert diff.empty
+    told = [(item.service, item.why, item.detail, item.healed) for item in diff.drift]
+    text = "it ended with code 3, 4 times so far, and is started again"
+    assert told == ([] if drift is DriftPolicy.IGNORE else [("job", Why.UNHEALTHY, text, False)])
+
+
+def test_a_crashed_service_that_nobody_starts_again_is_healed() -> None:
+    net = net_with(ending("running"))
+    net.backend.edit(ENCLAVE, "job", state=State.CRASHED, exit_code=3)
+    assert lines_of(net.compare(ending("running")))[0].startswith("update   service/job (unhealthy)")
+    settled(net, ending("running"))
+
+
+def test_a_crashing_service_that_changes_is_replaced_and_not_told_of() -> None:
+    net = net_with(ending("running"))
+    net.backend.edit(ENCLAVE, "job", state=State.CRASHED, exit_code=3, crashes=4)
+    diff = net.compare(plan_of(lambda s: s.service("job", image="app:2") and None))
+    assert (actions(diff), diff.drift) == ({"service/job": "replace"}, ())
+
+
+def test_a_crashing_service_that_was_left_half_way_is_converged() -> None:
+    net = net_with(ending("running"))
+    net.backend.edit(ENCLAVE, "job", state=State.CRASHED, exit_code=3, crashes=4)
+    net.record.begin(ENCLAVE, Intent(id="service/job", key=""))
+    assert actions(net.compare(ending("running"))) == {"service/job": "update"}
 
 
 def test_a_stopped_service_whose_input_turns_out_another_is_stopped_again() -> None:

@@ -147,9 +147,9 @@ class Jobs:
         return {
             "kind": kind, "folder": str(folder), "mode": place.mode, "config": "", "argv": [], "env": {},
             "cwd": place.cwd, "uid": None, "gid": None, "hostname": "", "limits": self._limits(0), "timeout": None,
-            "grace": settings.grace, "backoff": list(settings.backoff), "log_bytes": settings.log_bytes,
-            "log_files": settings.log_files, "output_bytes": settings.output_bytes, "store": [],
-            "artifact_bytes": settings.artifact_bytes,
+            "grace": settings.grace, "backoff": list(settings.backoff), "steady": settings.steady,
+            "log_bytes": settings.log_bytes, "log_files": settings.log_files, "output_bytes": settings.output_bytes,
+            "store": [], "artifact_bytes": settings.artifact_bytes,
         }  # fmt: skip
 
     def _limits(self, megabytes: int) -> dict[str, int]:

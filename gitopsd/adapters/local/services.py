@@ -221,6 +221,7 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
         phase = "stopped"
     if phase == "finished" and not described.get("running", True):
         phase = "stopped"
+    crashes = _crashes(state) if process and phase in ("running", "backoff") else 0
     name = str(described.get("name", folder.name))
     address = addresses.get(name, "")
     ports = [int(port["number"]) for port in described.get("ports", {}).values() if port["waits"]]
@@ -232,9 +233,16 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
         address=address,
         ready=phase in ("running", "finished")
         and all(any(reaches(it, address, port) for it in listening) for port in ports),
-        exit_code=state.get("exit_code") if phase != "running" else None,
+        exit_code=state.get("exit_code") if phase != "running" or crashes else None,
         restarts=int(state.get("restarts", 0)),
+        crashes=crashes,
     )
+
+
+def _crashes(state: Mapping[str, Any]) -> int:
+    """Ends since the service was last steady; the shim of an older release counts none, but waits after one."""
+    older = int(state.get("restarts", 0)) + 1 if state.get("phase") == "backoff" else 0
+    return int(state.get("crashes", older))
 
 
 def _described(workload: Workload, process: str, address: str) -> dict[str, Any]:

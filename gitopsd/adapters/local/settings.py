@@ -17,10 +17,11 @@ class LocalSettings:
     ``masks`` are files and folders that no service may see (credentials, the daemon's configuration); the state
     folder always is one. ``visible`` are folders of tools that services may read although they lie below a home
     folder. ``uids`` is the first of the user ids and their count that enclaves run under when the daemon is root.
-    ``grace`` is the time in seconds between TERM and KILL. Sizes are bytes; ``max_processes`` bounds the
-    processes and threads of an enclave that has a user of its own; ``memory_limits`` turns ``max_memory``
-    into a limit of each process' data. ``pip_packages`` allows ``packages`` of run_python, which must then be
-    installed for the interpreter already.
+    ``grace`` is the time in seconds between TERM and KILL; ``backoff`` the first and the longest wait before a process
+    is started again, which grows until it has run for ``steady`` seconds. Sizes are bytes; ``max_processes`` bounds the
+    processes and threads of an enclave that has a user of its own; ``memory_limits`` turns ``max_memory`` into a limit
+    of each process' data. ``pip_packages`` allows ``packages`` of run_python, which must then be installed for the
+    interpreter already.
     """
 
     images: Frozen[tuple[str, ...]] = Frozen()
@@ -31,6 +32,7 @@ class LocalSettings:
     uids: tuple[int, int] = (1_610_000, 60_000)
     grace: float = 10.0
     backoff: tuple[float, float] = (0.5, 30.0)
+    steady: float = 30.0
     open_files: int = 65_536
     max_processes: int = 8192
     memory_limits: bool = True

@@ -15,8 +15,6 @@ from typing import IO, Any
 
 from gitopsd.adapters.local import sandbox, spawning, taking
 
-_STEADY = 30.0
-
 
 def write(folder: str, name: str, data: dict[str, Any], *, durable: bool = False) -> None:
     """Replaces a JSON file as a whole."""
@@ -72,7 +70,10 @@ class Supervisor:
         self._log = Log(job)
         self._view = ""
         self._stop = False
-        self._state: dict[str, Any] = {"phase": "starting", "restarts": 0, "exit_code": None, "config": job["config"]}
+        self._steady_at: float | None = None
+        self._state: dict[str, Any] = {
+            "phase": "starting", "restarts": 0, "crashes": 0, "exit_code": None, "config": job["config"],
+        }  # fmt: skip
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -99,18 +100,14 @@ class Supervisor:
             self._finish(0, late=False)
             return
         delay, longest = self._job["backoff"]
-        pause = delay
         while not self._stop:
-            started = time.monotonic()
             code = self._once()
             if not self._service or code is None:
                 break
             if self._state["phase"] == "finished":
                 self._rest()
                 break
-            pause = delay if time.monotonic() - started > _STEADY else pause
-            self._wait_until(time.monotonic() + pause)
-            pause = min(pause * 2, longest)
+            self._wait_until(time.monotonic() + min(delay * 2 ** min(self._state["crashes"] - 1, 30), longest))
             self._state["restarts"] += 1
         if self._service and self._state["phase"] not in ("failed", "finished"):
             self._tell("stopped", pid=None)
@@ -185,7 +182,9 @@ class Supervisor:
             code = spawning.NOT_STARTED if "Permission" in error else spawning.NOT_FOUND
         self._kill_all()
         if self._service:
-            self._tell("finished" if self._is_done(code) else "backoff", exit_code=code, pid=None)
+            done = self._is_done(code)
+            crashes = 0 if done else self._state["crashes"] + 1
+            self._tell("finished" if done else "backoff", exit_code=code, pid=None, crashes=crashes)
         else:
             self._finish(code, late=late)
         return None if self._stop else code
@@ -209,8 +208,10 @@ class Supervisor:
         """Copies output until the process has ended; ends it at the deadline or when told to stop."""
         kill_at, late = deadline, False
         asked = False
+        self._steady_at = time.monotonic() + self._job["steady"] if self._state["crashes"] else None
         while True:
-            self._poll(output, kill_at)
+            self._poll(output, self._steady_at if kill_at is None else kill_at)
+            self._settle()
             code = self._reap(pid)
             if code is not None:
                 self._drain(output)
@@ -224,6 +225,12 @@ class Supervisor:
                 late = late or not asked
                 _signal(pid, signal.SIGKILL)
                 kill_at = now + 1.0
+
+    def _settle(self) -> None:
+        """Forgets earlier ends of a service when it has run for long enough."""
+        if self._steady_at is not None and time.monotonic() >= self._steady_at:
+            self._steady_at = None
+            self._tell(self._state["phase"], crashes=0)
 
     def _poll(self, output: int, until: float | None) -> None:
         left = 5.0 if until is None else max(0.0, min(5.0, until - time.monotonic()))
