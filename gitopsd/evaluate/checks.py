@@ -63,9 +63,9 @@ def _check(op: Op, services: dict[str, ServiceSpec], artifacts: set[str]) -> Ite
                 yield _unknown("files artifact", name, artifacts)
     if isinstance(op, (RunSh, RunPython)):
         names = artifacts_made_by(op)
-        yield from (
-            f"the task stores the artifact {name!r} twice" for name in sorted(set(names)) if names.count(name) > 1
-        )
+        for name in sorted(set(names)):
+            if names.count(name) > 1:
+                yield f"the task stores the artifact {name!r} twice, expected a name of its own for each"
 
 
 def _added(op: AddService, services: dict[str, ServiceSpec]) -> Iterator[str]:

@@ -109,7 +109,7 @@ class MissingSource(HostError):
 
 class StarlarkProblem(Exception):
     """An evaluation failed. `file` and `line` are the innermost author's frame; `stack` is outermost first; `hint` says
-    what may have been meant."""
+    what may have been meant; `others` are what else was found in the same file before it ran."""
 
     def __init__(
         self, message: str, *, kind: ProblemKind, position: SourcePosition, stack: tuple[StackFrame, ...] = ()
@@ -120,6 +120,7 @@ class StarlarkProblem(Exception):
         self.position = position
         self.stack = stack
         self.hint = ""
+        self.others: tuple[StarlarkProblem, ...] = ()
 
     @property
     def file(self) -> str:

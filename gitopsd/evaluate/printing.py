@@ -51,12 +51,20 @@ def _pieces(value: StarlarkValue, depth: int, *, short: bool = True) -> Iterator
             yield from _joined("(", [("", item) for item in value], ",)" if len(value) == 1 else ")", depth, short)
         case str() if short:
             yield starlark_repr(value if len(value) <= _SHOWN else value[:_SHOWN])
-        case int() if not isinstance(value, bool) and value.bit_length() > 4096:
-            yield "a huge integer"
-        case None | bool() | int() | float() | str():
-            yield starlark_repr(value)
         case _:
-            yield repr(value)
+            yield _scalar(value)
+
+
+def _scalar(value: StarlarkValue) -> str:
+    match value:
+        case int() if not isinstance(value, bool) and value.bit_length() > 4096:
+            return "a huge integer"
+        case bytes():
+            return "b" + starlark_repr(value.decode("utf-8", "surrogateescape"))
+        case range(start=start, stop=stop, step=step):
+            bounds = (start, stop, step) if step != 1 else (start, stop) if start else (stop,)
+            return f"range({', '.join(map(str, bounds))})"
+    return starlark_repr(value)
 
 
 def _joined(

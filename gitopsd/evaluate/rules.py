@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from gitopsd.evaluate.arguments import Rule, non_empty
-from gitopsd.evaluate.engine import StarlarkValue
+from gitopsd.evaluate.engine import OpaqueValue, StarlarkValue
 from gitopsd.evaluate.printing import shown, type_name
 from gitopsd.kit.duration import parse_duration
 
@@ -26,8 +26,14 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 
 def between(lowest: int, highest: int = _LARGEST) -> Rule:
     """An integer between two bounds, both included."""
-    expected = f"an integer of at least {lowest}" if highest == _LARGEST else f"{lowest} to {highest}"
-    return lambda value: "" if lowest <= value <= highest else expected
+
+    def rule(value: StarlarkValue) -> str:
+        if lowest <= value <= highest:
+            return ""
+        at_least = highest == _LARGEST and value < lowest
+        return f"an integer of at least {lowest}" if at_least else f"{lowest} to {highest}"
+
+    return rule
 
 
 def one_of(*known: str) -> Rule:
@@ -66,8 +72,9 @@ def url(value: StarlarkValue) -> str:
 
 
 def comparable(value: StarlarkValue) -> str:
-    """Anything but None."""
-    return "a value that can be compared" if value is None else ""
+    """Anything but None and functions and the like."""
+    fits = value is not None and (not isinstance(value, OpaqueValue) or value.type_name.startswith("time."))
+    return "" if fits else "a value that can be compared"
 
 
 def texts(value: StarlarkValue) -> str:

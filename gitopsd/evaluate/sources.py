@@ -147,7 +147,9 @@ class Sources:
         try:
             found, content = self._first(place, self._trees.read, named=named)
         except GitopsdError as error:
-            raise HostError(f"cannot read {shown(self.display(str(place)))}: {error.message}") from error
+            whole = f"it names a whole repository, expected a file in it, such as {shown(f'{place.root}/main.star')}"
+            told = error.message if place.path else whole
+            raise HostError(f"cannot read {shown(self.display(str(place)))}: {told}") from error
         self._place_by_path.setdefault(str(found), found)
         self._file_by_place[found] = SourceFile(path=str(found), content=content)
         return self._file_by_place[found]

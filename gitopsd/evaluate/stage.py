@@ -32,7 +32,8 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
         needed = sources.missing.pop(missing.locator)
         return Evaluation(missing=(needed, *sources.missing.values()))
     except StarlarkProblem as problem:
-        return Evaluation(problems=(_problem(problem, sources, references),))
+        told = (problem, *problem.others)
+        return Evaluation(problems=tuple(_problem(item, sources, references) for item in told))
     except HostError as error:
         hint = f"a package is a folder with kurtosis.yml and {request.package.main_file}"
         invalid = Problem(stage="evaluate", reason=Reason.PACKAGE_INVALID, message=str(error), hint=hint)

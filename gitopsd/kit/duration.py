@@ -19,6 +19,7 @@ _UNITS = {
 _TERM = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
 _LONGEST_TEXT = 64
 _LARGEST = Decimal(2**63 - 1) * Decimal("1e-9")
+_SECOND, _MINUTE = 10**9, 60 * 10**9
 
 
 def parse_duration(text: str) -> float:
@@ -53,3 +54,23 @@ def format_duration(seconds: float) -> str:
     hours, minute = divmod(minutes, 60)
     head = f"{hours}h{minute}m" if hours else f"{minute}m" if minute else ""
     return f"{sign}{head}{second}{fraction}s"
+
+
+def go_duration(nanoseconds: int) -> str:
+    """Nanoseconds exactly as Go prints a duration: ``1h5m0s``, ``1.5ms``, ``100µs``, ``0s``."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    for unit, size in (("ns", 1), ("\u00b5s", 10**3), ("ms", 10**6)):
+        if left < 1000 * size:
+            return f"{sign}{_decimal(left, size)}{unit}"
+    minutes, rest = divmod(left, _MINUTE)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{sign}{head}{_decimal(rest, _SECOND)}s"
+
+
+def _decimal(amount: int, size: int) -> str:
+    whole, part = divmod(amount, size)
+    fraction = str(part).rjust(len(str(size)) - 1, "0").rstrip("0") if part else ""
+    return f"{whole}.{fraction}" if fraction else str(whole)

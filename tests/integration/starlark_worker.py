@@ -5,7 +5,15 @@ import posixpath
 import sys
 
 from gitopsd.adapters.starlark.engine import StarlarkEngine
-from gitopsd.evaluate.engine import EntryPoint, HostError, MissingSource, SourceFile, StarlarkProblem, StructValue
+from gitopsd.evaluate.engine import (
+    EntryPoint,
+    HostError,
+    MissingSource,
+    OpaqueValue,
+    SourceFile,
+    StarlarkProblem,
+    StructValue,
+)
 
 ROOT = "github.com/o/r/"
 
@@ -68,6 +76,8 @@ def shown(value):
         return {"type": value.type_name, **{name: shown(item) for name, item in value.fields.items()}}
     if isinstance(value, dict):
         return {str(key): shown(item) for key, item in value.items()}
+    if isinstance(value, OpaqueValue):
+        return value.text
     return [shown(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -114,11 +114,15 @@ def test_a_refusal_of_the_host_is_a_problem_at_the_authors_line_in_the_hosts_wor
     assert answer["stack"] == [["main.star", 4, "run"], ["main.star", 3, "go"]]
 
 
-def test_functions_and_values_that_hold_themselves_are_refused_as_arguments():
-    answer = evaluate("def run(plan):\n    plan.exec('a', recipe = [len])\n")
-    assert answer["problem"].startswith("argument recipe is or holds a builtin_function_or_method")
+def test_functions_reach_the_host_as_they_are_printed():
+    answer = evaluate("def run(plan):\n    plan.exec('a', recipe = [len, run, plan.print, [].append])\n")
+    names = ["<built-in function len>", "<function run>", "<built-in function print>"]
+    assert answer["calls"][0][2] == {"recipe": [*names, "<built-in method append of list value>"]}
+
+
+def test_values_that_hold_themselves_are_refused_as_arguments():
     answer = evaluate("def run(plan):\n    l = []\n    l.append(l)\n    plan.exec('a', recipe = l)\n")
-    assert answer["problem"].startswith("argument recipe is or holds a value that contains itself")
+    assert answer["problem"] == "exec: argument 'recipe' contains itself, expected plain data"
     assert answer["line"] == 4
 
 

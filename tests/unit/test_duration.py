@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitopsd.kit.duration import format_duration, parse_duration
+from gitopsd.kit.duration import format_duration, go_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,21 @@ def test_any_text_gives_seconds_or_a_refusal(text: str) -> None:
         assert isinstance(parse_duration(text), float)
     except ValueError as error:
         assert "duration" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (100_000, "100\u00b5s"),
+        (1_500_000, "1.5ms"),
+        (-3 * 10**9, "-3s"),
+        (1_001_000_000, "1.001s"),
+        (120 * 10**9, "2m0s"),
+        (7200 * 10**9 + 250_000_000, "2h0m0.25s"),
+    ],
+)
+def test_a_duration_is_written_as_go_writes_it(nanoseconds: int, text: str) -> None:
+    assert go_duration(nanoseconds) == text
+    assert round(parse_duration(text) * 10**9) == nanoseconds

@@ -9,6 +9,7 @@ import pytest
 from gitopsd.evaluate.arguments import ANY, INT, LIST, TEXT, bind, may, need, non_empty, signature
 from gitopsd.evaluate.engine import HostError, StructValue
 from gitopsd.evaluate.methods import METHODS
+from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.types import SIGNATURES, construct
 
 CALLED = signature("call", need("name", TEXT, non_empty), may("count", INT), may("items", LIST), may("free", ANY))
@@ -153,3 +154,17 @@ def test_an_object_of_another_type_is_named_in_a_message() -> None:
     port = StructValue(type_name="PortSpec", fields={"number": 1})
     with pytest.raises(HostError, match=r"'user' is PortSpec\(number=1\) \(PortSpec\), expected a User"):
         construct("ServiceConfig", ("image",), {"user": port})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b'a"\n', r'b"a\"\n"'),
+        (range(3), "range(3)"),
+        (range(1, 3), "range(1, 3)"),
+        (range(5, 0, -2), "range(5, 0, -2)"),
+        ({"a": (1,)}, '{"a": (1,)}'),
+    ],
+)
+def test_values_are_printed_in_the_form_of_the_language(value: object, text: str) -> None:
+    assert printed(value) == text

@@ -119,4 +119,6 @@ def test_a_task_stores_each_artifact_once() -> None:
         spec = [plan.make("StoreSpec", src, "same") for src in ("/a", "/b")]
         plan.run_sh(name="t", run="x", store=spec)
 
-    assert problems_of(script) == ["main.star:1: the task stores the artifact 'same' twice"]
+    assert problems_of(script) == [
+        "main.star:1: the task stores the artifact 'same' twice, expected a name of its own for each"
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gitopsd.adapters.starlark import json_decoder, jsons, times
-from gitopsd.adapters.starlark.crossing import NESTED, arguments, built, copied, incoming, parse, type_of
+from gitopsd.adapters.starlark.crossing import NESTED, arguments, built, copied, incoming, parse, refuse_opaque, type_of
 from gitopsd.adapters.starlark.lowered import MARK
 from gitopsd.adapters.starlark.printing import render
 from gitopsd.adapters.starlark.spelling import nearest
@@ -79,7 +79,7 @@ class Callbacks:
         return callback
 
     def _call(self, method: str, file: str, line: int, text: str) -> tuple[int, Any]:
-        args, kwargs = arguments(text)
+        args, kwargs = arguments(text, method)
         answer = self._host.call(method, args, kwargs, SourcePosition(file=file, line=line))
         return self._frozen(dict(answer)) if isinstance(answer, Frozen) else incoming(answer)
 
@@ -97,11 +97,14 @@ class Callbacks:
     def _construct(self, type_name: str, text: str) -> str | tuple[str, Any]:
         """Check the fields of an object, and say how it is made of copies of what was given: by its serial number and
         the set fields in declared order, and by a program for the last to the first of those that nest containers."""
-        fields = self._host.construct(type_name, *arguments(text))
+        fields = self._host.construct(type_name, *arguments(text, type_name))
         self._serial += 1
         copies = {name: copied(value) for name, value in fields.items()}
         answer = "\n".join([str(self._serial), *(copy + name for name, copy in copies.items())])
-        deep = [fields[name] for name, copy in reversed(copies.items()) if copy == NESTED]
+        nested = [name for name, copy in reversed(copies.items()) if copy == NESTED]
+        for name in nested:
+            refuse_opaque(fields[name], f"{type_name}: argument {name!r}")
+        deep = [fields[name] for name in nested]
         return (answer, built(deep)) if deep else answer
 
     def _json(self, name: str, text: str) -> tuple[int, Any]:

@@ -8,12 +8,16 @@ They enter as plain data, or as a small stack program that the prelude runs when
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
+from gitopsd.kit.duration import go_duration
 
-__all__ = ["NESTED", "TOKEN", "arguments", "built", "copied", "incoming", "is_marker", "parse", "type_of", "unquote"]
+__all__ = [
+    "NESTED", "TOKEN", "arguments", "built", "copied", "function_text", "incoming", "is_marker", "parse",
+    "refuse_opaque", "type_of", "unquote",
+]  # fmt: skip
 
 TOKEN = re.compile(
     r"""b?"(?:[^"\\]+|\\.)*"(?:\.(?:elem|codepoint)(?:_ord)?s\(\))?"""
@@ -30,12 +34,28 @@ _WORDS: dict[str, StarlarkValue] = {
     _MARKER.text: _MARKER, "None": None, "True": True, "False": False,
     "+inf": float("inf"), "-inf": float("-inf"), "nan": float("nan"),
 }  # fmt: skip
+_CYCLE = "cycle"
+_OURS = "<function ƶ"
+_METHODS = {"time_time_": "time.time", "list_": "list", "dict_": "dict", "string_": "string"}
+_RENAMED = {"json_encode": "json.encode", "json_decode": "json.decode", "json_indent": "json.indent"}
 _NEVER_IN_UTF8 = frozenset([0xC0, 0xC1, *range(0xF5, 0x100)])
 
 
 def is_marker(token: str) -> bool:
     """Tell the first element of every special value."""
     return token == _MARKER.text
+
+
+def function_text(token: str) -> str:
+    """A printed function as the author knows it; any other token as it is."""
+    if not token.startswith(_OURS):
+        return token
+    name = token[len(_OURS) : -1]
+    for prefix, owner in _METHODS.items():
+        if name.startswith(prefix):
+            return f"<built-in method {name.removeprefix(prefix)} of {owner} value>"
+    name = name.removeprefix("time_").removeprefix("plan_")
+    return f"<built-in function {_RENAMED.get(name, name)}>"
 
 
 def unquote(token: str) -> str:
@@ -96,7 +116,8 @@ def _special(items: list[StarlarkValue]) -> StarlarkValue:
     if type_name == "module":
         return OpaqueValue(type_name="module", text=f'<module "{slot.payload[0]}">', payload=slot.payload)
     if type_name.startswith("time."):
-        return OpaqueValue(type_name=type_name, text="", payload=tuple(items[3:]))
+        text = go_duration(items[3]) if type_name == "time.duration" else f"<{type_name}>"
+        return OpaqueValue(type_name=type_name, text=text, payload=tuple(items[3:]))
     fields = dict(zip(items[3::2], items[4::2], strict=True))
     return StructValue(type_name=type_name, fields=fields, serial=int(slot.payload[0]) if slot is not None else 0)
 
@@ -121,27 +142,33 @@ def _opaque(token: str) -> StarlarkValue:
     if token.startswith("range("):
         return range(*(int(part) for part in token[6:-1].split(",")))
     if token.startswith("<"):
-        own = token.startswith("<function ") and not token.startswith("<function ƶ")
-        return OpaqueValue(type_name="function" if own else "builtin_function_or_method", text=token)
-    return OpaqueValue(type_name="cycle", text=token)
+        own = token.startswith("<function ") and not token.startswith(_OURS)
+        return OpaqueValue(type_name="function" if own else "builtin_function_or_method", text=function_text(token))
+    return OpaqueValue(type_name=_CYCLE, text=token)
 
 
-def arguments(text: str) -> tuple[tuple[StarlarkValue, ...], dict[str, StarlarkValue]]:
-    """Read the printed `(args, kwargs)` of a call. Raises HostError for values that cannot leave the interpreter."""
+def arguments(text: str, called: str) -> tuple[tuple[StarlarkValue, ...], dict[str, StarlarkValue]]:
+    """Read the printed `(args, kwargs)` of a call. Raises HostError for values that contain themselves."""
     (args, kwargs), opaque = _parsed(text)
     if opaque:
         for place, value in [*enumerate(args, 1), *kwargs.items()]:
-            _refuse_opaque(value, str(place))
+            if any(item.type_name == _CYCLE for item in _opaque_in(value)):
+                raise HostError(f"{called}: argument {place!r} contains itself, expected plain data")
     return args, kwargs
 
 
-def _refuse_opaque(value: StarlarkValue, place: str) -> None:
+def refuse_opaque(value: StarlarkValue, what: str) -> None:
+    """Raise HostError when a value holds what cannot be built again, such as a function."""
+    for item in _opaque_in(value):
+        raise HostError(f"{what} holds {item.text} ({item.type_name}), expected plain data")
+
+
+def _opaque_in(value: StarlarkValue) -> Iterator[OpaqueValue]:
     waiting = [value]
     while waiting:
         match waiting.pop():
-            case OpaqueValue(type_name=name):
-                what = "a value that contains itself" if name == "cycle" else f"a {name}"
-                raise HostError(f"argument {place} is or holds {what}, which an instruction cannot keep")
+            case OpaqueValue() as found:
+                yield found
             case StructValue(fields=fields):
                 waiting.extend(fields.values())
             case dict() as entries:

@@ -48,7 +48,8 @@ class StarlarkEngine:
             return self._run(entry, arguments)
         except StarlarkProblem as problem:
             unit = self._callbacks.modules.units.get(problem.file) if self._callbacks.modules else None
-            problem.hint = hint(problem.message, unit, (*ORIGINALS, *builtin_names(self._host.type_names)))
+            for told in (problem, *problem.others):
+                told.hint = hint(told.message, unit, (*ORIGINALS, *builtin_names(self._host.type_names)))
             raise
 
     def _run(self, entry: EntryPoint, arguments: Mapping[str, StarlarkValue] | None) -> StarlarkValue:

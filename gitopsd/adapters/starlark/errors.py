@@ -60,8 +60,7 @@ class Translator:
                 position = SourcePosition(file=path, line=error.line)
                 return StarlarkProblem(error.msg, kind="syntax", position=position)
             case starlark_go.ResolveError():
-                first = error.errors[0]
-                return StarlarkProblem(first.msg, kind="resolve", position=SourcePosition(file=path, line=first.line))
+                return _unresolved(error, path)
             case starlark_go.EvalError():
                 return self._at_run_time(error, path, message, kind)
             case _:
@@ -121,6 +120,16 @@ class Translator:
             except (KeyError, Unlowerable):
                 self._origins[path] = {}
         return self._origins[path].get((line, -column if is_stored else column), line)
+
+
+def _unresolved(error: starlark_go.ResolveError, path: str) -> StarlarkProblem:
+    """The first thing that was refused before a file ran, with the others; a name of our own counts if it is alone."""
+    items = [item for item in error.errors if MARK not in item.msg] or error.errors[:1]
+    first, *others = (
+        StarlarkProblem(item.msg, kind="resolve", position=SourcePosition(file=path, line=item.line)) for item in items
+    )
+    first.others = tuple(others)
+    return first
 
 
 def _rendered(message: str) -> str:

@@ -13,6 +13,7 @@ __all__ = ["hint"]
 _UNEXPECTED = re.compile(r'function (?P<function>\w+) got an unexpected keyword argument "?(?P<name>\w+)"?\Z')
 _UNDEFINED = re.compile(r"undefined: (?P<name>\w+)\Z")
 _NO_FUNCTION = re.compile(r"no function '(?P<name>\w+)' in ")
+_ENTRY = "a function that takes plan, such as def run(plan, args)"
 
 
 def hint(message: str, unit: Lowered | None, builtins: Iterable[str]) -> str:
@@ -24,7 +25,7 @@ def hint(message: str, unit: Lowered | None, builtins: Iterable[str]) -> str:
     if found := _UNDEFINED.match(message):
         return suggestion(found["name"], builtins)
     if found := _NO_FUNCTION.match(message):
-        return _one_of(found["name"], functions)
+        return _one_of(found["name"], functions) or (f"expected {_ENTRY}" if unit else "")
     return ""
 
 

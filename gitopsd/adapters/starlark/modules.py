@@ -241,7 +241,9 @@ class Modules:
         if isinstance(cause, StarlarkProblem):
             outer = self.translator.problem(error, path, message=cause.message)
             stack: tuple[StackFrame, ...] = outer.stack + cause.stack
-            return StarlarkProblem(cause.message, kind=cause.kind, position=cause.position, stack=stack)
+            inner = StarlarkProblem(cause.message, kind=cause.kind, position=cause.position, stack=stack)
+            inner.others = cause.others
+            return inner
         if isinstance(cause, HostError) and not isinstance(cause, MissingSource):
             kind: ProblemKind = "eval" if getattr(cause, "spoken", False) else "host"
             return self.translator.problem(error, path, message=str(cause), kind=kind)

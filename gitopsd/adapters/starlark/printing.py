@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from gitopsd.adapters.starlark.crossing import TOKEN, is_marker, unquote
-from gitopsd.adapters.starlark.times import duration_text, time_text
+from gitopsd.adapters.starlark.crossing import TOKEN, function_text, is_marker, unquote
+from gitopsd.adapters.starlark.times import time_text
+from gitopsd.kit.duration import go_duration
 
 __all__ = ["render"]
 
 _CLOSERS = {"[": "]", "(": ")", "{": "}"}
-_METHODS = {"time_time_": "time.time", "list_": "list", "dict_": "dict", "string_": "string"}
-_RENAMED = {"json_encode": "json.encode", "json_decode": "json.decode", "json_indent": "json.indent"}
 
 
 def render(text: str) -> str:
@@ -23,17 +22,8 @@ def render(text: str) -> str:
             inside = any(_is_object(*frame) for frame in stack)
             stack[-1][1].append(_container(opener, items, inside=inside))
         elif token not in ",:":
-            stack[-1][1].append(_function(token) if token.startswith("<function ƶ") else token)
+            stack[-1][1].append(function_text(token))
     return "".join(stack[0][1])
-
-
-def _function(token: str) -> str:
-    name = token[len("<function ƶ") : -1]
-    for prefix, owner in _METHODS.items():
-        if name.startswith(prefix):
-            return f"<built-in method {name.removeprefix(prefix)} of {owner} value>"
-    name = name.removeprefix("time_").removeprefix("plan_")
-    return f"<built-in function {_RENAMED.get(name, name)}>"
 
 
 def _is_object(opener: str, items: list[str]) -> bool:
@@ -57,7 +47,7 @@ def _special(type_name: str, parts: list[str], *, inside: bool) -> str:
     if type_name == "module":
         return f"<module {parts[0][1:].rpartition('.')[0]}>"
     if type_name == "time.duration":
-        return duration_text(int(parts[1]))
+        return go_duration(int(parts[1]))
     if type_name == "time.time":
         return time_text(int(parts[1]), unquote(parts[2]))
     equals = " = " if type_name == "struct" and not inside else "="

@@ -11,7 +11,7 @@ from gitopsd.adapters.starlark.unpacking import by_name, by_position
 from gitopsd.adapters.starlark.zones import SECOND, checked_zone, from_civil, moment
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "attribute", "duration_text", "is_odd", "method", "names", "operate", "time_text"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "attribute", "is_odd", "method", "names", "operate", "time_text"]
 
 Result = tuple[str, Any]
 """(type name, parts) for a duration or a time; ("", value) for anything else."""
@@ -24,26 +24,6 @@ CONSTANTS = {
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 _LARGEST = 2**63
 _FIRST = from_civil((1, 1, 1), 0, "UTC")
-
-
-def duration_text(nanoseconds: int) -> str:
-    """Print a duration as Go does: `1h5m0s`, `1.5ms`, `0s`."""
-    if nanoseconds == 0:
-        return "0s"
-    sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
-        if left < 1000 * size:
-            return f"{sign}{_decimal(left, size)}{unit}"
-    minutes, rest = divmod(left, _UNITS["m"])
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{sign}{head}{_decimal(rest, 10**9)}s"
-
-
-def _decimal(amount: int, size: int) -> str:
-    whole, part = divmod(amount, size)
-    fraction = str(part).rjust(len(str(size)) - 1, "0").rstrip("0") if part else ""
-    return f"{whole}.{fraction}" if fraction else str(whole)
 
 
 def _wrapped(value: int) -> int:

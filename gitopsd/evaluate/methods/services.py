@@ -12,7 +12,7 @@ from gitopsd.evaluate.methods.probes import warn_of_field
 from gitopsd.evaluate.reading import Fields, instance
 from gitopsd.evaluate.recorder import Recorder, Registered
 from gitopsd.evaluate.specs import SPEC_FIELD_BY_ARGUMENT, service_fields, service_spec
-from gitopsd.kit.duration import format_duration
+from gitopsd.kit.duration import go_duration
 from gitopsd.kit.text import suggestion
 from gitopsd.model.ops import (
     AddService,
@@ -91,7 +91,7 @@ def _port_value(recorder: Recorder, service: str, port: Port) -> StructValue:
     if port.application:
         fields["application_protocol"] = port.application
     if port.wait is not None:
-        fields["wait"] = format_duration(port.wait)
+        fields["wait"] = go_duration(round(port.wait * 10**9))
     if url := _given_url(recorder, port.url):
         fields["url"] = url
     elif port.application:
