@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from gitopsd.model.parts import Persistent, Port
 from gitopsd.model.record import State
 from gitopsd.model.run import Applied, ConditionState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen, freeze
-from tests.integration.local_enclave import ENCLAVE, eventually, shell, start
+from tests.integration.local_enclave import ENCLAVE, eventually, says, shell, start
 from tests.integration.localsite import LocalSite
 
 DATA = Frozen({"/data": Persistent(key="data")})
@@ -204,6 +205,20 @@ def test_a_job_that_fails_is_tried_until_it_is_finished(tmp_path: Path) -> None:
         live = backend.inspect(ENCLAVE, "job")
         assert live is not None
         assert (live.restarts, live.exit_code) == (2, 0)
+    finally:
+        backend.destroy(ENCLAVE)
+
+
+def test_a_shell_that_reads_commands_waits_for_them_and_is_not_finished(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        start(backend, "tool", replace(shell(""), entrypoint=("/bin/sh",), cmd=()))
+        time.sleep(1.0)
+        live = backend.inspect(ENCLAVE, "tool")
+        assert live is not None
+        assert (live.state, live.restarts) == (State.RUNNING, 0)
+        assert says(backend, "tool", "echo made > /tmp/made; cat /tmp/made") == "made"
+        assert says(backend, "tool", "cat") == ""
     finally:
         backend.destroy(ENCLAVE)
 

@@ -35,17 +35,19 @@ def build(job: dict[str, Any], say: int, held: int) -> NoReturn:
         os._exit(0)
 
 
-def become(job: dict[str, Any], view: str, out: int, say: int) -> NoReturn:
-    """Becomes the command; what goes wrong before that is said through a pipe that closes by itself."""
+def become(job: dict[str, Any], view: str, ends: tuple[int | None, int], say: int) -> NoReturn:
+    """Becomes the command, with its input (None: nothing) and its output as ``ends``; what goes wrong before that is
+    said through a pipe that closes by itself."""
+    source, out = ends
     try:
         os.write(say, json.dumps(identity()).encode() + b"\n")
         os.setsid()
         _enter(job, view)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        null = os.open("/dev/null", os.O_RDONLY)
-        for source, target in ((null, 0), (out, 1), (out, 2)):
-            os.dup2(source, target)
+        source = os.open("/dev/null", os.O_RDONLY) if source is None else source
+        for end, target in ((source, 0), (out, 1), (out, 2)):
+            os.dup2(end, target)
         os.execvpe(job["argv"][0], job["argv"], job["env"])
     except FileNotFoundError:
         os.write(say, f"{job['argv'][0]}: not found".encode())

@@ -70,6 +70,7 @@ class Supervisor:
         self._log = Log(job)
         self._view = ""
         self._stop = False
+        self._input = os.pipe()  # nothing is ever written: a shell that reads commands waits, as it does in Kurtosis
         self._steady_at: float | None = None
         self._state: dict[str, Any] = {
             "phase": "starting", "restarts": 0, "crashes": 0, "exit_code": None, "config": job["config"],
@@ -195,7 +196,7 @@ class Supervisor:
         said, say = os.pipe()
         pid = os.fork()
         if pid == 0:
-            spawning.become(self._job, self._view, out, say)
+            spawning.become(self._job, self._view, (self._input[0] if self._service else None, out), say)
         os.close(out)
         os.close(say)
         with os.fdopen(said, "rb") as file:
