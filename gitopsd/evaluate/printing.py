@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitopsd.evaluate.engine import OpaqueValue, StarlarkValue, StructValue
+from gitopsd.kit.numbers import starlark_float
 from gitopsd.model.values import starlark_repr
 
 _SHOWN = 80
@@ -59,6 +60,8 @@ def _scalar(value: StarlarkValue) -> str:
     match value:
         case int() if not isinstance(value, bool) and value.bit_length() > 4096:
             return "a huge integer"
+        case float():
+            return starlark_float(value)
         case bytes():
             return "b" + starlark_repr(value.decode("utf-8", "surrogateescape"))
         case range(start=start, stop=stop, step=step):

@@ -11,6 +11,7 @@ Superset of ``future-references.md`` section 3: tokens are understood in every a
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -172,21 +173,32 @@ class References:
 
     def key(self, key: str) -> str:
         """A key of a mapping. A host name is the plain name of its service; other references in it are not resolved:
-        they stay as text, with a warning."""
+        texts that tell of them stay in their places, with a warning."""
         if self.is_plain(key):
             return key
         text, known = _with_names(self.text(key))
         if not known:
-            self.remarks.append(f"the key {shown(self.readable(key))} holds a reference, which is not resolved in keys")
-            return key
+            told = self.readable(key)
+            self.remarks.append(f"the key {shown(told)} holds a reference, which is not resolved in keys")
+            return told
         return text
 
     def output(self, value: StarlarkValue, text: str) -> Value:
-        """What ``run`` returned, as JSON; what has no JSON form is its printed ``text``."""
+        """What ``run`` returned, as JSON, or as a text of JSON when references in keys have to be resolved; what has no
+        JSON form is its printed ``text``."""
         try:
-            return self.value(_encodable(value), "the result of run")
+            encodable = _encodable(value)
+            found = self.value(encodable, "the result of run")
+            return self.text(json.dumps(encodable, ensure_ascii=False)) if self._in_keys(encodable) else found
         except (HostError, RecursionError):
             return self.text(text)
+
+    def _in_keys(self, value: StarlarkValue) -> bool:
+        """Whether a key holds a reference that is not the plain name of a service."""
+        if isinstance(value, dict):
+            unknown = (key for key in value if not self.is_plain(key) and not _with_names(self.text(key))[1])
+            return any(unknown) or any(self._in_keys(item) for item in value.values())
+        return isinstance(value, list) and any(self._in_keys(item) for item in value)
 
     def arguments(self, values: Mapping[str, Json]) -> dict[str, StarlarkValue]:
         """Decoded arguments for the package: ``{"secret": NAME}`` becomes the token of that secret."""

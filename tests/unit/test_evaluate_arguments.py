@@ -160,6 +160,8 @@ def test_an_object_of_another_type_is_named_in_a_message() -> None:
     ("value", "text"),
     [
         (b'a"\n', r'b"a\"\n"'),
+        ([1.0, 1e6, 123456.0, 1234567.5, 1e-5, -0.0], "[1.0, 1e+06, 123456.0, 1.2345675e+06, 1e-05, -0.0]"),
+        ((float("nan"), float("inf"), float("-inf")), "(nan, +inf, -inf)"),
         (range(3), "range(3)"),
         (range(1, 3), "range(1, 3)"),
         (range(5, 0, -2), "range(5, 0, -2)"),

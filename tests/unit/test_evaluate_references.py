@@ -112,7 +112,7 @@ def test_deep_values_are_refused() -> None:
 def test_keys_keep_references_as_text_with_a_remark() -> None:
     references = References()
     token = references.token(IP)
-    assert references.value({token: 1}, "data") == Frozen({token: 1})
+    assert references.value({token: 1}, "data") == Frozen({"<web ip_address>": 1})
     assert references.take_remarks() == ('the key "<web ip_address>" holds a reference, which is not resolved in keys',)
 
 
@@ -146,6 +146,13 @@ def test_output_without_a_json_form_is_its_printed_text() -> None:
     token = references.token(IP)
     assert references.output({"ip": token}, "") == Frozen({"ip": IP})
     assert references.output({1: 2}, f"{{1: 2}} {token}") == Text(parts=("{1: 2} ", IP))
+
+
+def test_output_with_references_in_keys_is_json_text_that_resolves_them() -> None:
+    references = References()
+    token = references.token(IP)
+    found = references.output({"a": [{token: token, "b": "\u00e9"}]}, "")
+    assert found == Text(parts=('{"a": [{"b": "\u00e9", "', IP, '": "', IP, '"}]}'))
 
 
 def test_output_is_json_as_the_language_encodes_it() -> None:

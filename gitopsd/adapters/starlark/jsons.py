@@ -14,6 +14,7 @@ from gitopsd.adapters.starlark.json_decoder import MAX_DEPTH
 from gitopsd.adapters.starlark.json_scanner import fault
 from gitopsd.adapters.starlark.unpacking import by_name, by_position
 from gitopsd.evaluate.engine import HostError, OpaqueValue, StarlarkValue, StructValue
+from gitopsd.kit.numbers import go_float, starlark_float
 
 __all__ = ["UnknownMembersError", "encode", "indent"]
 
@@ -180,31 +181,9 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _float(value: float) -> str:
-    """Go's %g of the shortest digits that give the number back: an exponent below 1e-4 and from 1e6 on."""
     if not math.isfinite(value):
-        name = "nan" if math.isnan(value) else ("+inf" if value > 0 else "-inf")
-        raise HostError(f"cannot encode non-finite float {name}")
-    digits = repr(abs(value)).lower()
-    mantissa, _, power = digits.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    significant = (whole + fraction).lstrip("0")
-    scale = len(whole.lstrip("0")) - 1 if whole.strip("0") else -(len(fraction) - len(fraction.lstrip("0"))) - 1
-    scale += int(power or 0)
-    significant = significant.rstrip("0") or "0"
-    sign = "-" if str(value).startswith("-") else ""
-    if value == 0:
-        return sign + "0"
-    if scale < -4 or scale >= 6:
-        return _scientific(sign, significant, scale)
-    if scale < 0:
-        return f"{sign}0.{'0' * (-scale - 1)}{significant}"
-    whole, fraction = significant[: scale + 1].ljust(scale + 1, "0"), significant[scale + 1 :]
-    return sign + whole + (f".{fraction}" if fraction else "")
-
-
-def _scientific(sign: str, significant: str, scale: int) -> str:
-    fraction = f".{significant[1:]}" if len(significant) > 1 else ""
-    return f"{sign}{significant[0]}{fraction}e{'-' if scale < 0 else '+'}{abs(scale):02d}"
+        raise HostError(f"cannot encode non-finite float {starlark_float(value)}")
+    return go_float(value)
 
 
 def indent(args: Sequence[StarlarkValue], kwargs: Mapping[str, StarlarkValue]) -> str:
