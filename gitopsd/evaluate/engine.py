@@ -100,11 +100,13 @@ class HostError(Exception):
 
 
 class MissingSource(HostError):
-    """The repository of a locator is not on this machine yet: fetch it and evaluate again."""
+    """The repository of a locator is not on this machine yet: fetch it and evaluate again. `place` says where it was
+    asked for, as far as the engine knows."""
 
     def __init__(self, message: str, *, locator: str) -> None:
         super().__init__(message)
         self.locator = locator
+        self.place: StarlarkProblem | None = None
 
 
 class StarlarkProblem(Exception):

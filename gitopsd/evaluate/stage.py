@@ -14,7 +14,7 @@ from gitopsd.evaluate.printing import printed
 from gitopsd.evaluate.references import References
 from gitopsd.evaluate.sources import Sources, Trees
 from gitopsd.kit.locators import name_mismatch
-from gitopsd.model.package import EvaluationRequest, Lock, Package
+from gitopsd.model.package import EvaluationRequest, Lock, Missing, Package
 from gitopsd.model.plan import Evaluation, Plan, Position, Problem, Warned
 
 
@@ -29,7 +29,7 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
         entry = EntryPoint(file=sources.main_file(), function=request.package.main_function)
         result = engine(host).run(entry, arguments)
     except MissingSource as missing:
-        needed = sources.missing.pop(missing.locator)
+        needed = _placed(sources.missing.pop(missing.locator), missing.place, sources)
         return Evaluation(missing=(needed, *sources.missing.values()))
     except StarlarkProblem as problem:
         told = (problem, *problem.others)
@@ -66,13 +66,27 @@ def _misnamed(package: Package) -> tuple[Warned, ...]:
     return (Warned(message=message, position=position),) if message else ()
 
 
+def _placed(needed: Missing, place: StarlarkProblem | None, sources: Sources) -> Missing:
+    if place is None:
+        return needed
+    return replace(needed, position=_position(place, sources), stack=_stack(place, sources))
+
+
 def _problem(problem: StarlarkProblem, sources: Sources, references: References) -> Problem:
-    file = sources.display(problem.file)
     return Problem(
         stage="evaluate",
         reason=Reason.EVALUATION_FAILED,
         message=references.readable(problem.message),
         hint=problem.hint,
-        position=f"{file}:{problem.line}" if file and problem.line else file,
-        stack=tuple((sources.display(frame.file), frame.line, frame.function) for frame in problem.stack),
+        position=_position(problem, sources),
+        stack=_stack(problem, sources),
     )
+
+
+def _position(problem: StarlarkProblem, sources: Sources) -> str:
+    file = sources.display(problem.file)
+    return f"{file}:{problem.line}" if file and problem.line else file
+
+
+def _stack(problem: StarlarkProblem, sources: Sources) -> tuple[tuple[str, int, str], ...]:
+    return tuple((sources.display(frame.file), frame.line, frame.function) for frame in problem.stack)

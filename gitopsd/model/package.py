@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gitopsd.model.codec import canonical, digest, dumps
 from gitopsd.model.values import Frozen, Json
@@ -104,11 +104,14 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """What an evaluation asked for that is not there yet: a repository (at a ref), or a download."""
+    """What an evaluation asked for that is not there yet: a repository (at a ref), or a download; and where it did,
+    as :class:`~gitopsd.errors.GitopsdError` tells it."""
 
     locator: str
     ref: str = ""
     url: str = ""
+    position: str = field(default="", compare=False)
+    stack: tuple[tuple[str, int, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

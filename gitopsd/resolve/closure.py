@@ -25,7 +25,7 @@ ROUNDS = 32
 
 ARGUMENTS = {
     "env": "env_vars", "host_pid": "host_pid_namespace", "own_address": "private_ip_address_placeholder",
-    "ready": "ready_conditions", "tini": "tini_enabled", "tty": "tty_enabled",
+    "ready": "ready_conditions", "size": "Directory.size", "tini": "tini_enabled", "tty": "tty_enabled",
 }  # fmt: skip
 """Fields of services and tasks whose arguments have another name."""
 _NAMED = 4

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
-from gitopsd.errors import Reason, TransientError, UserError
+from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.kit.locators import LocatorError, Place, is_absolute, parse_package, path_inside
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.package import Lock, Missing, Package, Pin
@@ -93,7 +95,7 @@ def complete(
     pins = {(pin.root, pin.ref): pin for pin in package.pins}
     kept = {download.url: download for download in package.downloads}
     repositories = {(item.locator, item.ref): item for item in missing if not item.url}
-    urls = dict.fromkeys(item.url for item in missing if item.url)
+    urls = {item.url: item for item in missing if item.url}
     if len(pins.keys() | repositories.keys()) > _MOST_PINS or len(kept.keys() | urls.keys()) > _MOST_DOWNLOADS:
         raise UserError(
             Reason.LIMIT_EXCEEDED,
@@ -103,7 +105,8 @@ def complete(
     for key in repositories.keys() - pins.keys():
         pins[key] = _pin(repositories[key], environment, git)
     for url in urls.keys() - kept.keys():
-        kept[url] = downloads.fetch(url)
+        with _needing(urls[url], environment):
+            kept[url] = downloads.fetch(url)
     return replace(
         package,
         pins=tuple(pins[key] for key in sorted(pins)),
@@ -112,16 +115,20 @@ def complete(
 
 
 def _pin(item: Missing, environment: Environment, git: Git) -> Pin:
-    named = f"{item.locator}@{item.ref}" if item.ref else item.locator
-    where = environment.position
-    try:
+    with _needing(item, environment):
         return git.pin(item, environment=environment.name)
-    except UserError as error:
-        message = f"the package needs {named}: {error.message}"
-        raise UserError(error.reason, message, position=where, hint=error.hint) from None
-    except TransientError as error:
-        message, again = f"the package needs {named}: {error.message}", error.retry_after
-        raise TransientError(error.reason, message, retry_after=again, position=where, hint=error.hint) from None
+
+
+@contextlib.contextmanager
+def _needing(item: Missing, environment: Environment) -> Iterator[None]:
+    """Lets an error say what was needed, and where."""
+    try:
+        yield
+    except GitopsdError as error:
+        named = item.url or (f"{item.locator}@{item.ref}" if item.ref else item.locator)
+        error.message = f"the package needs {named}: {error.message.removeprefix(named).lstrip()}"
+        error.position, error.stack = item.position or environment.position, item.stack
+        raise
 
 
 def _elsewhere(environment: Environment, place: Place, git: Git, evaluator: Evaluator, *, lock: Lock) -> Package:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gitopsd.errors import Reason, TransientError, UserError
+from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.model.codec import canonical
 from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.package import Download, Missing, Package, Pin
+from gitopsd.model.package import Download, Missing, Package, Pin, TreeFile
 from gitopsd.model.values import Frozen
 from gitopsd.resolve import complete, resolve
 from tests.unit.sources import COMMIT, SOURCE, Files, Yaml
@@ -19,6 +19,16 @@ NAME = "name: github.com/acme/devnets/chain\n"
 
 def environment(package: str, source: Source = SOURCE) -> Environment:
     return Environment(name="dev", source=source, package=package, enclave="dev", position="gitopsd.yaml:2:3")
+
+
+class Unreachable:
+    """Downloads of which none can be had."""
+
+    def fetch(self, url: str) -> Download:
+        raise TransientError(Reason.SOURCE_UNREACHABLE, f"{url} cannot be read: its host is unknown", retry_after=9.0)
+
+    def files(self, download: Download) -> tuple[TreeFile, ...]:
+        raise NotImplementedError
 
 
 def refused(text: str) -> UserError:
@@ -155,6 +165,24 @@ def test_a_host_that_does_not_answer_is_told_with_what_needs_it_and_asked_again(
         complete(Package(locator="github.com/o/r", url="u", commit="c"), missing, environment("."), Files(), Files())
     assert str(caught.value) == "gitopsd.yaml:2:3: the package needs github.com/away/repo: it is away"
     assert (caught.value.reason, caught.value.retry_after) == (Reason.SOURCE_UNREACHABLE, 7)
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (Missing(locator="github.com/private/repo"), "the package needs github.com/private/repo: https://github.com/"),
+        (Missing(locator="https://x.test/f", url="https://x.test/f"), "the package needs https://x.test/f: cannot be"),
+    ],
+)
+def test_what_cannot_be_had_is_told_with_the_line_that_asks_for_it(missing: Missing, told: str) -> None:
+    frames = (("main.star", 2, "run"), ("lib.star", 7, "add"))
+    asked = replace(missing, position="lib.star:7", stack=frames)
+    with pytest.raises(GitopsdError) as caught:
+        complete(
+            Package(locator="github.com/o/r", url="u", commit="c"), (asked,), environment("."), Files(), Unreachable()
+        )
+    assert str(caught.value).startswith(f"lib.star:7: {told}")
+    assert caught.value.stack == frames
 
 
 def test_a_package_cannot_name_repositories_without_end() -> None:

@@ -244,7 +244,10 @@ class Modules:
             inner = StarlarkProblem(cause.message, kind=cause.kind, position=cause.position, stack=stack)
             inner.others = cause.others
             return inner
-        if isinstance(cause, HostError) and not isinstance(cause, MissingSource):
+        if isinstance(cause, MissingSource):
+            cause.place = cause.place or self.translator.problem(error, path, message=str(cause), kind="host")
+            return cause
+        if isinstance(cause, HostError):
             kind: ProblemKind = "eval" if getattr(cause, "spoken", False) else "host"
             return self.translator.problem(error, path, message=str(cause), kind=kind)
         if isinstance(cause, RecursionError):
