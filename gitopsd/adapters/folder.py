@@ -125,10 +125,11 @@ class FolderReader:
             descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             raise _refused(path) from None
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise _refused(path)
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise _refused(path)
             if found.st_size > self._file_bytes:
                 raise _exceeded(path, f"is longer than {self._file_bytes} bytes")
             return stream.read(found.st_size)

@@ -37,7 +37,8 @@ def test_files_and_links_inside_are_read(reader: FolderReader) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret", "/etc/passwd", "outside", "none", ".git/config", ".git", "lib/../../secret", "pipe", "a\0b"]
+    "path",
+    ["../secret", "/etc/passwd", "outside", "none", ".git/config", ".git", "lib/../../secret", "pipe", "lib", "a\0b"],
 )
 def test_what_lies_outside_is_refused_as_what_does_not_exist(reader: FolderReader, path: str) -> None:
     with pytest.raises(UserError) as caught:
