@@ -10,6 +10,8 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, M
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+from gitopsd.kit.numbers import starlark_float
+
 V_co = TypeVar("V_co", covariant=True)
 
 
@@ -211,6 +213,8 @@ def starlark_repr(value: object) -> str:
         return str(value)
     if isinstance(value, str):
         return _quote(value)
+    if isinstance(value, float):
+        return starlark_float(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_quote(k)}: {starlark_repr(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (tuple, list)):

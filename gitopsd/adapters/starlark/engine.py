@@ -138,10 +138,12 @@ class StarlarkEngine:
         if parser not in ("dict", "struct"):
             raise _no_entry(f'_kurtosis_parser is {parser!r}: expected "dict" or "struct"', path)
         if function == "run" and names and names[0] != "plan":
-            raise _no_entry(f"the first parameter of run must be plan, not {names[0]}", path)
+            message = f"the first parameter of run must be plan, not {names[0]}"
+            raise _no_entry(message, path, _line_of(function, modules.sources[path]))
         whole = function == "run" and len(names) == 2 and names[1] == "args"
         if parser == "struct" and not whole:
-            raise _no_entry('_kurtosis_parser "struct" needs `def run(plan, args)`', path)
+            line = _line_of(function, modules.sources[path])
+            raise _no_entry('_kurtosis_parser "struct" needs `def run(plan, args)`', path, line)
         self._callbacks.given = _as_struct(arguments) if parser == "struct" else arguments
         plan = f"{MARK}_plan" if parameters is None or names[:1] == ["plan"] else ""
         given = f"{MARK}_arguments()" if whole else f"**{MARK}_arguments()"
@@ -152,8 +154,14 @@ class StarlarkEngine:
         return f"{MARK}_finish({start}({', '.join(filter(None, [plan, given]))}))"
 
 
-def _no_entry(message: str, path: str) -> StarlarkProblem:
-    return StarlarkProblem(message, kind="entry", position=SourcePosition(file=path, line=0))
+def _no_entry(message: str, path: str, line: int = 0) -> StarlarkProblem:
+    return StarlarkProblem(message, kind="entry", position=SourcePosition(file=path, line=line))
+
+
+def _line_of(function: str, text: str) -> int:
+    """The line that defines a function, or gives it its name; 0 when an import does."""
+    found = re.search(rf"^(?:def\s+)?{re.escape(function)}\s*[(=]", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def _as_struct(value: StarlarkValue) -> StarlarkValue:
