@@ -22,9 +22,7 @@ TOP = {
 MADE_BY_TOOLS = {"build", "dist", "gitopsd.egg-info"}
 FORBIDDEN_NAMES = ("Manager", "Helper", "Util", "Handler", "Context", "Base", "Impl", "Info")
 LONG_FUNCTIONS: frozenset[str] = frozenset()
-LONG_FILES: frozenset[str] = frozenset({
-    "gitopsd/ports.py",  # every Protocol of the product on one page
-})  # fmt: skip
+LONG_FILES: frozenset[str] = frozenset()
 MANY_PARAMETERS: frozenset[str] = frozenset({
     # Each parameter is an option of the command line.
     "gitopsd/cli/history.py:verb",

@@ -58,4 +58,5 @@ MainFileOption = Annotated[
 MainFunctionOption = Annotated[
     str, typer.Option("--main-function", metavar="NAME", callback=_main_function, help="The function of it.")
 ]
+ClusterTypeOption = Annotated[ClusterType, typer.Option("--cluster-type", help="What get_cluster_type() answers.")]
 EnvironmentArgument = Annotated[str, typer.Argument(metavar="ENV", help="The environment.")]

@@ -9,6 +9,7 @@ import typer
 
 from gitopsd.cli.options import (
     ClusterType,
+    ClusterTypeOption,
     ConfigOption,
     MainFileOption,
     MainFunctionOption,
@@ -35,9 +36,7 @@ def verb(
         list[str] | None,
         typer.Option("--rewrite", metavar="FROM=TO", help="Fetch addresses that begin with FROM from TO instead."),
     ] = None,
-    cluster_type: Annotated[
-        ClusterType, typer.Option("--cluster-type", help="What get_cluster_type() answers.")
-    ] = ClusterType.DOCKER,
+    cluster_type: ClusterTypeOption = ClusterType.DOCKER,
     graph: Annotated[
         str, typer.Option("--graph", metavar="[=text|json|dot]", help="What waits for what, instead of the plan.")
     ] = "",
@@ -53,13 +52,8 @@ def verb(
     newest commit of an environment would do."""
     folder = Path(target)
     if not folder.is_dir():
-        from gitopsd.cli.diff import show
-        from gitopsd.web.commands import PlanRequest
-
-        where = Where(config, state_dir)
-        _check_environment(target, where)
-        _refuse(context, _OF_A_FOLDER, f"for a folder, and {target} is none")
-        show(PlanRequest(environment=target, update=update), where, output)
+        _refuse(context, _OF_A_FOLDER, f"for a folder, and there is no folder {target}")
+        _of_environment(target, Where(config, state_dir), output, update=update)
         return
     _refuse(context, _OF_AN_ENVIRONMENT, f"for an environment, and {target} is a folder")
     rewrites_of(rewrite or [])
@@ -91,9 +85,10 @@ def rewrites_of(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _check_environment(name: str, where: Where) -> None:
-    """Raises UserError PACKAGE_INVALID for what was meant as a folder."""
+def _of_environment(name: str, where: Where, output: Output, *, update: bool) -> None:
+    from gitopsd.cli.diff import show
     from gitopsd.errors import Reason, UserError
+    from gitopsd.web.commands import PlanRequest
 
     if Path(name).exists():
         raise UserError(Reason.PACKAGE_INVALID, f"{name} is no folder", hint="give the folder of a package")
@@ -105,3 +100,4 @@ def _check_environment(name: str, where: Where) -> None:
             f"there is no folder {name}",
             hint="give the folder of a package; for an environment, name a configuration with --config FILE",
         )
+    show(PlanRequest(environment=name, update=update), where, output)

@@ -123,13 +123,26 @@ def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_pa
     [
         (("FOLDER", "--cluster-type", "dockr"), "'dockr' is not one of 'docker', 'kubernetes', 'podman'"),
         (("FOLDER", "--update"), "--update is for an environment"),
-        (("devnet", "--config=gitopsd.yaml", "--main-file=a.star"), "--main-file is for a folder, and devnet is none"),
+        (
+            ("devnet", "--config=gitopsd.yaml", "--main-file=a.star"),
+            "--main-file is for a folder, and there is no folder devnet",
+        ),
     ],
 )
 def test_plan_refuses_what_would_have_no_effect(call: Any, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     folder = package(tmp_path / "p", SERVICE)
     done = call("plan", *(str(folder) if word == "FOLDER" else word for word in words))
     assert (done.returncode, told in " ".join(done.stderr.split())) == (2, True), done.stderr
+
+
+def test_an_import_that_cannot_be_had_is_told_with_its_line_and_who_called(call: Any, tmp_path: Path) -> None:
+    source = "def add(plan):\n    import_module('github.com/acme/none/x.star')\n\ndef run(plan):\n    add(plan)\n"
+    folder = package(tmp_path / "p", source)
+    done = call("plan", str(folder), "--rewrite", f"https://github.com/=file://{tmp_path}/mirrors/")
+    told = "error: main.star:2: the package needs github.com/acme/none: "
+    assert done.returncode != 0
+    assert done.stderr.startswith(told)
+    assert done.stderr.splitlines()[1:] == ["    main.star:5 in run", "    main.star:2 in add"]
 
 
 def test_imports_come_from_a_folder_of_mirrors(call: Any, tmp_path: Path) -> None:
