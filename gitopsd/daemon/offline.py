@@ -59,15 +59,18 @@ class Offline:
     imports: tuple[str, ...] = ()
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
-        """What the package in the folder asks for; nothing beside the folder is read. Raises UserError for what is no
-        package, and what fetching a dependency raises."""
+        """What the package in the folder asks for; beside the folder nothing is read but what its ``replace`` names in
+        the same Git repository. Raises UserError for what is no package, and what fetching a dependency raises."""
         return self._planned(args_file, self._evaluator())
 
     def _planned(self, args_file: Path | None, evaluator: WorkerEvaluator) -> Evaluation:
-        git = self._git()
+        folder = self.folder.resolve()
+        root = _repository(folder) if _reaches_out(folder) else folder
+        git = FolderGit(root, self._mirrors)
         environment = Environment(
-            name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
-            enclave="offline", main_file=self.main_file, main_function=self.main_function,
+            name=folder.name or "package", source=Source(name="folder", url=git.url),
+            package=str(folder.relative_to(root)), enclave="offline", main_file=self.main_file,
+            main_function=self.main_function,
         )  # fmt: skip
         evaluator.prepare()
         import gitopsd.adapters.git.mirrors  # noqa: F401 -- most packages need it, and the server gets ready meanwhile
@@ -171,6 +174,20 @@ class Offline:
         except OSError:
             return WorkerEvaluator(server=self.server)  # without a place to write to it is only slower
         return WorkerEvaluator(WorkerSettings(cache=str(lowered)), self.server)
+
+
+def _reaches_out(folder: Path) -> bool:
+    """Whether ``kurtosis.yml`` may name what lies beside its folder."""
+    try:
+        with (folder / "kurtosis.yml").open("rb") as stream:
+            return b".." in stream.read(LARGEST_ARGUMENTS)
+    except OSError:
+        return False
+
+
+def _repository(folder: Path) -> Path:
+    """The work tree of Git that a folder is in; the folder itself outside of one."""
+    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
 
 
 def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:
