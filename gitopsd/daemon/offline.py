@@ -6,6 +6,7 @@ within rewrites, into a cache of the user. Libraries that a plain package does n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -73,7 +74,7 @@ class Offline:
             main_function=self.main_function,
         )  # fmt: skip
         evaluator.prepare()
-        import gitopsd.adapters.git.mirrors  # noqa: F401 -- most packages need it, and the server gets ready meanwhile
+        _import_aside("gitopsd.adapters.git.mirrors")  # most packages need it, and the server gets ready meanwhile
 
         arguments = read_args_file(args_file, evaluator) if args_file is not None else Arguments()
         return self._evaluated(environment, arguments, git, evaluator)
@@ -148,7 +149,7 @@ class Offline:
         package = with_likely(package, hints.read(), environment, git, downloads)
         request = EvaluationRequest(package=package, arguments=arguments, cluster_type=self.cluster_type)
         for name in self.imports:
-            threading.Thread(target=import_module, args=(name,)).start()
+            _import_aside(name)
         evaluation = close(request, environment, git, downloads, evaluator)
         if evaluation.plan is not None:
             hints.keep(evaluation.lock)
@@ -174,6 +175,16 @@ class Offline:
         except OSError:
             return WorkerEvaluator(server=self.server)  # without a place to write to it is only slower
         return WorkerEvaluator(WorkerSettings(cache=str(lowered)), self.server)
+
+
+def _import_aside(name: str) -> None:
+    """Imports a module in a thread; who needs it waits for it, and is told what is wrong with it."""
+
+    def act() -> None:
+        with contextlib.suppress(Exception):
+            import_module(name)
+
+    threading.Thread(target=act).start()
 
 
 def _reaches_out(folder: Path) -> bool:

@@ -29,18 +29,19 @@ _QUIET = 0.3
 _SET_DEATH_SIGNAL = 1
 
 
-def serve(act: Callable[[], None], later: Iterable[str]) -> None:
-    """Forks workers, each of which calls ``act``, until the socket ends; does not return. The modules in ``later`` are
-    imported while nobody asks for a worker; one that is forked earlier imports them itself."""
-    _Server(act, later).run()
+def serve(act: Callable[[], None], soon: Iterable[str], later: Iterable[str]) -> None:
+    """Forks workers, each of which calls ``act``, until the socket ends; does not return. The modules in ``soon`` are
+    imported while no call waits, those in ``later`` once nothing has been asked for a while; a worker that is forked
+    earlier imports them itself."""
+    _Server(act, soon, later).run()
 
 
 class _Server:
-    def __init__(self, act: Callable[[], None], later: Iterable[str]) -> None:
+    def __init__(self, act: Callable[[], None], soon: Iterable[str], later: Iterable[str]) -> None:
         if sys.stderr is None:
             os.dup2(1, 2)  # or else the next descriptor were a worker's standard error
         self._act = act
-        self._later = list(later)
+        self._soon, self._later = list(soon), list(later)
         self._pid = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl
         self._control = socket.socket(fileno=0)
@@ -55,12 +56,13 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            ready = self._selector.select(_QUIET if self._later else None)
+            idle = self._later and not self._life_by_pid  # the end of a worker is told at once
+            ready = self._selector.select(0 if self._soon else _QUIET if idle else None)
             for key, _ in ready:
                 key.data()
-            if self._later and not ready:
+            if not ready and (names := self._soon or (self._later if idle else [])):
                 with contextlib.suppress(Exception):  # who needs it is told by the worker
-                    import_module(self._later.pop(0))
+                    import_module(names.pop(0))
 
     def _start(self) -> None:
         asked, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), _DESCRIPTORS)
