@@ -20,6 +20,7 @@ __all__ = [
     "ProblemKind",
     "SourceFile",
     "SourcePosition",
+    "SourcesAhead",
     "StackFrame",
     "StarlarkProblem",
     "StarlarkValue",
@@ -109,6 +110,10 @@ class MissingSource(HostError):
         self.place: StarlarkProblem | None = None
 
 
+class SourcesAhead(Exception):
+    """Nothing ran yet, and sources that may be asked for are not on this machine: fetch them and evaluate again."""
+
+
 class StarlarkProblem(Exception):
     """An evaluation failed. `file` and `line` are the innermost author's frame; `stack` is outermost first; `hint` says
     what may have been meant; `others` are what else was found in the same file before it ran."""
@@ -170,6 +175,9 @@ class Host(Protocol):
 
     def source(self, locator: str, calling_file: str) -> SourceFile:
         """Read what `import_module` or `read_file` in `calling_file` asks for; may raise MissingSource."""
+
+    def looked_ahead(self) -> None:
+        """Every file that literal imports name was read, and nothing ran yet; may raise SourcesAhead."""
 
     def reset(self) -> None:
         """Forget all calls: the evaluation starts again (a module was met for the first time in a function)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gitopsd.evaluate.arguments import bind
-from gitopsd.evaluate.engine import HostError, SourceFile, SourcePosition, StarlarkValue
+from gitopsd.evaluate.engine import HostError, SourceFile, SourcePosition, SourcesAhead, StarlarkValue
 from gitopsd.evaluate.methods import METHODS
 from gitopsd.evaluate.reading import Fields
 from gitopsd.evaluate.recorder import Recorder
@@ -55,6 +55,11 @@ class PlanHost:
     ) -> Mapping[str, StarlarkValue]:
         """The fields that a type constructor sets."""
         return construct(type_name, args, kwargs)
+
+    def looked_ahead(self) -> None:
+        """Ends the evaluation where it would end later for sources that nobody tried to fetch yet."""
+        if self._sources.untried:
+            raise SourcesAhead
 
     def source(self, locator: str, calling_file: str) -> SourceFile:
         """What ``import_module`` or ``read_file`` asks for."""

@@ -63,7 +63,7 @@ class Sources:
     """The sources of one evaluation: the package, its pins and downloads. ``missing`` maps the locator of each
     MissingSource that was raised to what has to be fetched."""
 
-    def __init__(self, package: Package, trees: Trees) -> None:
+    def __init__(self, package: Package, trees: Trees, tried: tuple[Missing, ...] = ()) -> None:
         self._package = package
         self._trees = trees
         self._commits = {(pin.root, pin.ref): (pin.url, pin.commit) for pin in package.pins}
@@ -73,7 +73,13 @@ class Sources:
         self._uploaded: set[str] = set()
         self._place_by_path: dict[str, Place] = {}
         self._file_by_place: dict[Place, SourceFile] = {}
+        self._tried = frozenset(tried)
         self.missing: dict[str, Missing] = {}
+
+    @property
+    def untried(self) -> tuple[Missing, ...]:
+        """What is missing and was not tried to be fetched before this evaluation."""
+        return tuple(item for item in self.missing.values() if item not in self._tried)
 
     def main_file(self) -> SourceFile:
         """The file that the package begins in. Raises HostError when there is none."""

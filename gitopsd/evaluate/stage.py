@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from gitopsd.errors import Reason
 from gitopsd.evaluate.checks import check
-from gitopsd.evaluate.engine import Engine, EntryPoint, Host, HostError, MissingSource, StarlarkProblem, StarlarkValue
+from gitopsd.evaluate.engine import (
+    Engine,
+    EntryPoint,
+    Host,
+    HostError,
+    MissingSource,
+    SourcesAhead,
+    StarlarkProblem,
+    StarlarkValue,
+)
 from gitopsd.evaluate.host import PlanHost
 from gitopsd.evaluate.needs import with_needs
 from gitopsd.evaluate.printing import printed
@@ -19,10 +28,10 @@ from gitopsd.model.plan import Evaluation, Plan, Position, Problem, Warned
 
 
 def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees: Trees) -> Evaluation:
-    """The plan that a package asks for with its arguments, or its problems, or the source that is missing, and behind
-    it those that literal imports name as well."""
+    """The plan that a package asks for with its arguments, or its problems, or the source that is missing, or those
+    that literal imports name and nobody tried to fetch yet."""
     references = References()
-    sources = Sources(request.package, trees)
+    sources = Sources(request.package, trees, request.tried)
     host = PlanHost(references, sources, request.cluster_type, request.constants)
     arguments = references.arguments(request.arguments.values)
     try:
@@ -30,7 +39,9 @@ def evaluate(request: EvaluationRequest, engine: Callable[[Host], Engine], trees
         result = engine(host).run(entry, arguments)
     except MissingSource as missing:
         needed = _placed(sources.missing.pop(missing.locator), missing.place, sources)
-        return Evaluation(missing=(needed, *sources.missing.values()))
+        return Evaluation(missing=(needed,), likely=sources.untried)
+    except SourcesAhead:
+        return Evaluation(likely=sources.untried)
     except StarlarkProblem as problem:
         told = (problem, *problem.others)
         return Evaluation(problems=tuple(_problem(item, sources, references) for item in told))

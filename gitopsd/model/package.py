@@ -131,7 +131,8 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:
-    """What an evaluation is a function of. ``mirrors`` maps repository URLs to folders of bare mirrors."""
+    """What an evaluation is a function of. ``mirrors`` maps repository URLs to folders of bare mirrors; ``tried`` are
+    sources that were looked for before: what is still not there of them is asked for no more unless it is needed."""
 
     package: Package
     arguments: Arguments
@@ -139,6 +140,7 @@ class EvaluationRequest:
     constants: Frozen[str] = Frozen()
     mirrors: Frozen[str] = Frozen()
     downloads: str = ""
+    tried: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

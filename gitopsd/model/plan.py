@@ -105,10 +105,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What an evaluation gave: a plan, or problems, or the sources it still needs. ``lock`` holds the dependencies
-    that the plan was made with, and none that it did not read."""
+    """What an evaluation gave: a plan, or problems, or the sources it still needs (``missing``) or may need
+    (``likely``). ``lock`` holds the dependencies that the plan was made with, and none that it did not read."""
 
     plan: Plan | None = None
     problems: tuple[Problem, ...] = ()
     missing: tuple[Missing, ...] = ()
+    likely: tuple[Missing, ...] = ()
     lock: Lock = Lock()

@@ -76,17 +76,18 @@ def close(
     """The evaluation of a package whose sources are all there. Raises UserError EVALUATION_LIMIT after too many
     rounds, and what fetching a source raises."""
     package = request.package
-    tried: set[Missing] = set()
+    tried: dict[Missing, None] = {}
     for _ in range(ROUNDS):
         urls = dict.fromkeys((package.url, *(pin.url for pin in package.pins)))
         mirrors = Frozen({url: git.mirror(url) for url in urls})
-        evaluation = evaluator.evaluate(replace(request, package=package, mirrors=mirrors))
-        if not evaluation.missing:
+        asked = replace(request, package=package, mirrors=mirrors, tried=tuple(tried))
+        evaluation = evaluator.evaluate(asked)
+        if not evaluation.missing and not evaluation.likely:
             return evaluation
-        package = complete(package, evaluation.missing[:1], environment, git, downloads)
-        others = tuple(item for item in evaluation.missing[1:] if item not in tried)
-        tried.update(others)
-        package = with_likely(package, others, environment, git, downloads)
+        package = complete(package, evaluation.missing, environment, git, downloads)
+        likely = tuple(item for item in evaluation.likely if item not in tried)
+        tried.update(dict.fromkeys(likely))
+        package = with_likely(package, likely, environment, git, downloads)
     raise UserError(Reason.EVALUATION_LIMIT, f"the package asks for more sources after {ROUNDS} rounds")
 
 

@@ -46,6 +46,9 @@ class Package:
             raise HostError(f"file {path} does not exist")
         return SourceFile(path=path, content=self.files[path])
 
+    def looked_ahead(self):
+        pass
+
     def reset(self):
         self.prints.clear()
 

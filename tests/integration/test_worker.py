@@ -18,7 +18,7 @@ from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerLimits, Wor
 from gitopsd.adapters.worker.process import search_path
 from gitopsd.errors import GitopsdError, Reason, StepError, UserError
 from gitopsd.model import codec
-from gitopsd.model.package import EvaluationRequest, Package, Pin
+from gitopsd.model.package import EvaluationRequest, Missing, Package, Pin
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, freeze
 from tests.evaluating import mirror, request
@@ -169,11 +169,25 @@ def with_dependency(asked: EvaluationRequest, tmp_path: Path) -> EvaluationReque
 
 def test_a_dependency_is_asked_for_and_then_read_from_its_own_mirror(tmp_path: Path) -> None:
     asked = request(tmp_path / "mirror.git", {"main.star": IMPORTING})
-    (missing,) = WORKERS.evaluate(asked).missing
-    assert (missing.locator, missing.ref) == ("github.com/other/lib", "v1")
+    library = Missing(locator="github.com/other/lib", ref="v1")
+    assert WORKERS.evaluate(asked) == Evaluation(likely=(library,))
+    (missing,) = WORKERS.evaluate(replace(asked, tried=(library,))).missing
+    assert (missing, missing.position) == (library, "main.star:1")
     plan = WORKERS.evaluate(with_dependency(asked, tmp_path)).plan
     assert plan is not None
     assert plan.output == "from the tag"
+
+
+def test_imports_are_looked_for_before_anything_runs_and_left_when_nothing_needs_them(tmp_path: Path) -> None:
+    files = {
+        "main.star": "lib = import_module('lib.star')\nfail('it ran')\ndef run(plan):\n    pass\n",
+        "lib.star": "def unused():\n    return import_module('github.com/other/lib/a.star')\n",
+    }
+    asked = request(tmp_path / "mirror.git", files)
+    library = Missing(locator="github.com/other/lib")
+    assert WORKERS.evaluate(asked) == Evaluation(likely=(library,))
+    (problem,) = WORKERS.evaluate(replace(asked, tried=(library,))).problems
+    assert "it ran" in problem.message
 
 
 def test_files_of_a_dependency_are_kept_for_its_commit_alone(tmp_path: Path) -> None:

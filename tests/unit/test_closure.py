@@ -36,7 +36,8 @@ class Asking(Yaml):
     def evaluate(self, request: EvaluationRequest) -> Evaluation:
         self.pins.append(tuple(pin.root for pin in request.package.pins))
         if self.rounds:
-            return Evaluation(missing=tuple(Missing(locator=root) for root in self.rounds.pop(0)))
+            needed, *likely = (Missing(locator=root) for root in self.rounds.pop(0))
+            return Evaluation(missing=(needed,), likely=tuple(likely))
         return Evaluation(plan=Plan(package_digest=request.package.digest, args_digest=""))
 
 

@@ -90,6 +90,8 @@ class StarlarkEngine:
             callbacks=self._callbacks,
         )
         self._callbacks.modules = modules
+        modules.look_ahead(entry.file)
+        self._host.looked_ahead()
         modules.load(entry.file, asked=True)
         if entry.file.path in modules.failed:
             raise modules.failed[entry.file.path]

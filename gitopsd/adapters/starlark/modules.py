@@ -8,6 +8,7 @@ literal imports are loaded ahead, and any other import ends the execution with `
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from gitopsd.adapters.starlark import binding as starlark_go
@@ -59,6 +60,7 @@ class Modules:
         self._tabled: set[str] = set()
         self.sources: dict[str, str] = {}
         self.units: dict[str, Lowered] = {}
+        self._ahead: dict[str, Lowered] = {}
         self.numbers: dict[str, int] = {}
         self.failed: dict[str, StarlarkProblem] = {}
         self.translator = Translator(
@@ -83,6 +85,21 @@ class Modules:
         if source.path not in self._tabled:
             raise Needed(source)
         return source.path
+
+    def look_ahead(self, source: SourceFile) -> None:
+        """Lower a file and all that literal imports name from there; run nothing, and tell of no mistake."""
+        waiting, met = [source], set[str]()
+        while waiting:
+            source = waiting.pop()
+            if source.path in met:
+                continue
+            met.add(source.path)
+            with contextlib.suppress(Unlowerable, UnicodeDecodeError):
+                text = source.content.decode("utf-8")
+                self._ahead[source.path] = self._lowered.lowered(source.path, text)
+                for locator in self._ahead[source.path].imports:
+                    with contextlib.suppress(HostError):
+                        waiting.append(self.source(locator, source.path))
 
     def load(self, source: SourceFile, *, asked: bool) -> None:
         """Execute a file with what it imports. A problem is kept in `failed`; loading ahead may leave it undone."""
@@ -126,7 +143,7 @@ class Modules:
             raise _refused("the file holds a NUL character", path, text[: text.index("\0")].count("\n") + 1)
         self.sources[path] = text
         try:
-            self.units[path] = self._lowered.lowered(path, text)
+            self.units[path] = self._ahead.get(path) or self._lowered.lowered(path, text)
         except Unlowerable:
             self._refuse(path, text)
         return self.units[path]
