@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,6 +47,22 @@ def run(plan, extra="", level="1", code=0, steps="", port=False):
         plan.start_service("job")
     if "store" in steps:
         plan.store_service_files("job", "/made", name="made")
+"""
+FINISHING = """
+import json, os, sys
+from gitopsd.adapters.local import supervisor
+
+sync = os.fsync
+
+def told(descriptor):
+    with open(f"/proc/self/fd/{descriptor}") as file:
+        print(json.load(file)["phase"])
+    sync(descriptor)
+
+os.fsync = told
+found = supervisor.Supervisor(json.loads(sys.argv[1]))
+found._tell("running", pid=1)
+found._tell("finished", exit_code=0, pid=None)
 """
 
 
@@ -237,6 +255,35 @@ def test_a_finished_service_that_gets_a_port_is_a_service_that_has_to_run(tmp_pa
         assert live.state is not State.FINISHED
     finally:
         backend.destroy(ENCLAVE)
+
+
+def test_a_service_that_has_to_run_is_not_taken_for_finished(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        workload = start(backend, "web", shell("exec sleep 1000", ports=Frozen({"http": Port(number=8000)})))
+        home = tmp_path / "enclaves" / ENCLAVE / "services" / "web" / "run"
+        os.kill(int(json.loads((home / "shim.json").read_text())["pid"]), signal.SIGKILL)
+        eventually(lambda: (live := backend.inspect(ENCLAVE, "web")) and live.state is State.STOPPED)
+        state = json.loads((home / "state.json").read_text())  # it got its port while its process ended
+        (home / "state.json").write_text(json.dumps(state | {"phase": "finished", "exit_code": 0}))
+        live = backend.inspect(ENCLAVE, "web")
+        assert live is not None
+        assert (live.state, live.exit_code) == (State.CRASHED, 0)
+        backend.converge(ENCLAVE, workload)
+        live = backend.inspect(ENCLAVE, "web")
+        assert live is not None
+        assert live.state is State.RUNNING
+    finally:
+        backend.destroy(ENCLAVE)
+
+
+def test_that_a_service_has_finished_is_on_the_disk_before_anybody_is_told(tmp_path: Path) -> None:
+    limits = {"log_bytes": 1000, "log_files": 1, "output_bytes": 0, "artifact_bytes": 0}
+    job = {"kind": "service", "folder": str(tmp_path), "config": "", **limits}
+    said = subprocess.run(
+        [sys.executable, "-c", FINISHING, json.dumps(job)], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert said.stdout.split() == ["finished"]
 
 
 # --- crashed ------------------------------------------------------------------------------------------------

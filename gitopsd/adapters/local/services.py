@@ -221,6 +221,8 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
         phase = "stopped"
     if phase == "finished" and not described.get("running", True):
         phase = "stopped"
+    if phase == "finished" and not described.get("may_finish", True):
+        phase = "failed"  # it got its port or condition while its process ended
     crashes = _crashes(state) if process and phase in ("running", "backoff") else 0
     name = str(described.get("name", folder.name))
     address = addresses.get(name, "")

@@ -86,7 +86,8 @@ class Supervisor:
 
     def _tell(self, phase: str, **fields: Any) -> None:
         self._state.update(fields, phase=phase)
-        write(self._folder, "state.json", self._state)
+        # what has finished is not started again: not even a machine that goes down may forget it
+        write(self._folder, "state.json", self._state, durable=phase == "finished")
 
     def run(self) -> None:
         """Starts the job, and again after each end when it is a service."""
