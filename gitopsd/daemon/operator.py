@@ -49,7 +49,6 @@ from gitopsd.world import World
 
 HEARTBEAT = 1.0
 """Seconds between empty lines while nothing happens, so that a client which went away is noticed."""
-TROUBLE = (Verdict.FAILED, Verdict.ROLLED_BACK, Verdict.ROLLBACK_FAILED, Verdict.HELD, Verdict.INVALID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +330,7 @@ class Operator:
             if seen is not None and seen.problems:
                 return seen.problems[-1]
         for run in self._parts.world.store.runs(member.environment.name, limit=1):
-            if run.verdict in TROUBLE and run.problems:
+            if run.problems and run.verdict is not Verdict.SUPERSEDED:
                 return run.problems[0]
         return None
 

@@ -230,6 +230,26 @@ def test_commits_are_followed_rolled_back_and_survive_kills(world: World) -> Non
     assert world.starts() == starts
 
 
+def test_why_tells_of_a_service_that_crashes_until_it_is_steady(world: World) -> None:
+    crashing = 'ServiceConfig(image = "python:3", cmd = ["python3", "-c", "raise SystemExit(3)"])'
+    world.repository.write("package/main.star", f'def run(plan):\n    plan.add_service("job", {crashing})\n')
+    world.repository.environments(dev={})
+    world.repository.commit("it crashes")
+    world.start()
+    until(lambda: world.state() in ("ready", "degraded"))
+    until(lambda: any(service.crashes for item in world.status("dev").environments for service in item.services))
+    world.call("sync", "dev")
+    assert world.state() == "degraded"
+    problem = world.json("why", "dev")["last_problem"]
+    assert (problem["reason"], problem["severity"]) == ("ServiceCrashed", "warning")
+    assert "gitopsd logs" in world.call("why", "dev").stdout
+
+    world.repository.write("package/main.star", MAIN_STAR)
+    world.repository.commit("it is gone")
+    until(lambda: world.state() == "ready")
+    assert world.json("why", "dev")["last_problem"] is None
+
+
 def test_a_second_daemon_is_refused_and_every_verb_reaches_the_first(world: World) -> None:
     world.repository.environments(dev={})
     world.repository.commit("first")
