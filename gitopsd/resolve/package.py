@@ -126,7 +126,7 @@ def _needing(item: Missing, environment: Environment) -> Iterator[None]:
         yield
     except GitopsdError as error:
         named = item.url or (f"{item.locator}@{item.ref}" if item.ref else item.locator)
-        error.message = f"the package needs {named}: {error.message.removeprefix(named).lstrip()}"
+        error.message = f"the package needs {named}: {error.message.removeprefix(f'{named} ')}"
         error.position, error.stack = item.position or environment.position, item.stack
         raise
 

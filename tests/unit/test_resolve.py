@@ -185,6 +185,17 @@ def test_what_cannot_be_had_is_told_with_the_line_that_asks_for_it(missing: Miss
     assert caught.value.stack == frames
 
 
+def test_another_address_that_begins_as_the_one_that_is_needed_is_told_whole() -> None:
+    class Moved(Unreachable):
+        def fetch(self, url: str) -> Download:
+            raise UserError(Reason.SOURCE_REFUSED, f"{url}.tar.gz asks for a credential")
+
+    missing = (Missing(locator="https://x.test/f", url="https://x.test/f"),)
+    with pytest.raises(UserError) as caught:
+        complete(Package(locator="github.com/o/r", url="u", commit="c"), missing, environment("."), Files(), Moved())
+    assert caught.value.message == "the package needs https://x.test/f: https://x.test/f.tar.gz asks for a credential"
+
+
 def test_a_package_cannot_name_repositories_without_end() -> None:
     missing = tuple(Missing(locator=f"github.com/o/r{index}") for index in range(257))
     package = Package(locator="github.com/o/r", url="u", commit="c")
