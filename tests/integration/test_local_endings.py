@@ -25,7 +25,7 @@ from gitopsd.model.parts import Persistent, Port
 from gitopsd.model.record import State
 from gitopsd.model.run import Applied, ConditionState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen, freeze
-from tests.integration.local_enclave import ENCLAVE, eventually, says, shell, start
+from tests.integration.local_enclave import ENCLAVE, PYTHON, eventually, says, shell, start
 from tests.integration.localsite import LocalSite
 
 DATA = Frozen({"/data": Persistent(key="data")})
@@ -237,6 +237,17 @@ def test_a_shell_that_reads_commands_waits_for_them_and_is_not_finished(tmp_path
         assert (live.state, live.restarts) == (State.RUNNING, 0)
         assert says(backend, "tool", "echo made > /tmp/made; cat /tmp/made") == "made"
         assert says(backend, "tool", "cat") == ""
+    finally:
+        backend.destroy(ENCLAVE)
+
+
+def test_each_start_reads_from_an_input_that_waits_whatever_the_last_one_did_to_it(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path, QUICK)
+    try:
+        text = "import os; print(os.get_blocking(0), flush=True); os.set_blocking(0, False); raise SystemExit(3)"
+        start(backend, "job", replace(shell(""), image=PYTHON, entrypoint=("python", "-c"), cmd=(text,)))
+        eventually(lambda: len(list(backend.logs(ENCLAVE, "job"))) >= 3)
+        assert set(backend.logs(ENCLAVE, "job")) == {"True"}
     finally:
         backend.destroy(ENCLAVE)
 

@@ -195,6 +195,7 @@ class Supervisor:
         """Forks and executes. Returns what went wrong, the pid and the reading end of its output."""
         output, out = os.pipe()
         said, say = os.pipe()
+        os.set_blocking(self._input[0], True)  # the last start may have changed what all starts share
         pid = os.fork()
         if pid == 0:
             spawning.become(self._job, self._view, (self._input[0] if self._service else None, out), say)
