@@ -20,7 +20,7 @@ from gitopsd.adapters.folder import FolderGit
 from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerSettings
 from gitopsd.adapters.worker.process import ForkServer
 from gitopsd.daemon.hints import Hints
-from gitopsd.errors import GitopsdError, Reason, UserError
+from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.package import Arguments, Download, EvaluationRequest, TreeFile
 from gitopsd.model.plan import Evaluation, Problem
@@ -60,18 +60,15 @@ class Offline:
     imports: tuple[str, ...] = ()
 
     def plan(self, args_file: Path | None = None) -> Evaluation:
-        """What the package in the folder asks for; beside the folder nothing is read but what its ``replace`` names in
-        the same Git repository. Raises UserError for what is no package, and what fetching a dependency raises."""
+        """What the package in the folder asks for; nothing beside the folder is read. Raises UserError for what is no
+        package, and what fetching a dependency raises."""
         return self._planned(args_file, self._evaluator())
 
     def _planned(self, args_file: Path | None, evaluator: WorkerEvaluator) -> Evaluation:
-        folder = self.folder.resolve()
-        root = _repository(folder) if _reaches_out(folder) else folder
-        git = FolderGit(root, self._mirrors)
+        git = self._git()
         environment = Environment(
-            name=folder.name or "package", source=Source(name="folder", url=git.url),
-            package=str(folder.relative_to(root)), enclave="offline", main_file=self.main_file,
-            main_function=self.main_function,
+            name=self.folder.resolve().name or "package", source=Source(name="folder", url=git.url), package=".",
+            enclave="offline", main_file=self.main_file, main_function=self.main_function,
         )  # fmt: skip
         evaluator.prepare()
         _import_aside("gitopsd.adapters.git.mirrors")  # most packages need it, and the server gets ready meanwhile
@@ -166,7 +163,14 @@ class Offline:
     def _mirrors(self) -> Git:
         from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
 
-        return GitMirrors(self.cache / "git", GitRules(rewrites=self.rewrites))
+        try:
+            return GitMirrors(self.cache / "git", GitRules(rewrites=self.rewrites))
+        except OSError as error:
+            raise TransientError(
+                Reason.SOURCE_UNREACHABLE,
+                f"nothing can be kept in {self.cache}: {error.strerror}",
+                hint="set XDG_CACHE_HOME to a folder that can be written",
+            ) from None
 
     def _evaluator(self) -> WorkerEvaluator:
         lowered = self.cache / "lowered"
@@ -185,20 +189,6 @@ def _import_aside(name: str) -> None:
             import_module(name)
 
     threading.Thread(target=act).start()
-
-
-def _reaches_out(folder: Path) -> bool:
-    """Whether ``kurtosis.yml`` may name what lies beside its folder."""
-    try:
-        with (folder / "kurtosis.yml").open("rb") as stream:
-            return b".." in stream.read(LARGEST_ARGUMENTS)
-    except OSError:
-        return False
-
-
-def _repository(folder: Path) -> Path:
-    """The work tree of Git that a folder is in; the folder itself outside of one."""
-    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
 
 
 def _ignored(spec: ServiceSpec | Task) -> tuple[str, ...]:

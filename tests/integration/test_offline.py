@@ -42,23 +42,14 @@ def test_a_misspelt_name_has_a_hint(tmp_path: Path) -> None:
     assert problem.hint == "did you mean 'nodes'?; expected one of nodes"
 
 
-def test_a_dependency_is_replaced_by_a_folder_beside_the_package_in_its_repository(tmp_path: Path) -> None:
-    package, library = tmp_path / "packages" / "net", tmp_path / "library"
-    for folder, name in ((package, "example/net"), (library, "acme/library")):
-        folder.mkdir(parents=True)
-        (folder / "kurtosis.yml").write_text(f"name: github.com/{name}\n")
-    (package / "kurtosis.yml").write_text(
-        "name: github.com/example/net\nreplace:\n  github.com/acme/library: ../../library\n"
-    )
-    (package / "main.star").write_text(
-        "lib = import_module('github.com/acme/library/lib.star')\n\ndef run(plan):\n    plan.print(lib.NAME)\n"
-    )
-    (library / "lib.star").write_text("NAME = 'from beside'\n")
-    offline = Offline(folder=package, cache=tmp_path / "cache")
+def test_without_a_place_to_keep_anything_a_package_is_planned_or_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "kurtosis.yml").write_text("name: github.com/example/net\n")
+    (tmp_path / "file").write_text("")
+    offline = Offline(folder=tmp_path, cache=tmp_path / "file" / "cache")
+    unused = "def unused():\n    import_module('github.com/a/b/c.star')\n"
+    (tmp_path / "main.star").write_text(f"{unused}def run(plan):\n    pass\n")
+    assert offline.examine() == ()
+    (tmp_path / "main.star").write_text(f"{unused}def run(plan):\n    unused()\n")
     (problem,) = offline.examine()
-    assert "leaves its repository" in problem.message
-    (tmp_path / ".git").mkdir()
-    plan = offline.plan().plan
-    assert plan is not None
-    assert [str(item.position) for item in plan.instructions] == ["packages/net/main.star:4"]
-    assert "from beside" in str(plan.instructions)
+    assert "nothing can be kept in" in problem.message
+    assert problem.position == "main.star:2"
