@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from gitopsd.errors import GitopsdError, Reason, UserError
+from gitopsd.errors import Reason, StepError, TransientError, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.environment import Environment
 from gitopsd.model.package import EvaluationRequest, Lock, Missing, Package
@@ -95,10 +95,12 @@ def with_likely(
     package: Package, likely: tuple[Missing, ...], environment: Environment, git: Git, downloads: Downloads
 ) -> Package:
     """The package with those sources that can be had of what it may ask for: each saves a round. What cannot be had
-    fails when it is asked for, and code that never runs may name what it likes."""
-    for item in likely:
-        with contextlib.suppress(GitopsdError):
-            package = complete(package, (item,), environment, git, downloads)
+    fails when it is asked for, and code that never runs may name what it likes; for a host that does not answer is
+    waited once."""
+    with contextlib.suppress(TransientError):
+        for item in likely:
+            with contextlib.suppress(UserError, StepError):
+                package = complete(package, (item,), environment, git, downloads)
     return package
 
 

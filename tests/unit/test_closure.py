@@ -55,6 +55,14 @@ def test_what_may_be_asked_for_and_cannot_be_had_does_not_matter_and_is_tried_on
     assert [missing.locator for missing, _ in files.pinned].count("github.com/private/repo") == 1
 
 
+def test_a_host_that_does_not_answer_is_waited_for_once_where_nothing_needs_it() -> None:
+    files = Files()
+    evaluator = Asking(("github.com/a/needed", "github.com/away/repo", "github.com/a/late"))
+    close(REQUEST, ENVIRONMENT, files, files, evaluator)
+    assert evaluator.pins[-1] == ("github.com/a/needed",)
+    assert [missing.locator for missing, _ in files.pinned] == ["github.com/a/needed", "github.com/away/repo"]
+
+
 def test_what_is_needed_and_cannot_be_had_fails() -> None:
     with pytest.raises(UserError) as caught:
         close(REQUEST, ENVIRONMENT, Files(), Files(), Asking(("github.com/private/repo", "github.com/a/likely")))
