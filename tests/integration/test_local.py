@@ -324,3 +324,11 @@ def test_destroy_leaves_no_process_no_mount_and_no_file(state: Path, backend: Lo
     assert Path("/proc/self/mountinfo").read_text() == mounts
     assert not list((state / "enclaves").iterdir())
     assert json.loads((state / "addresses.json").read_text()) == {"addresses": {}, "uids": {}}
+
+
+def test_a_service_opens_its_input_and_output_by_name(backend: LocalBackend) -> None:
+    start(backend, "talker", shell("echo spoken >/dev/stdout; echo aside >/dev/stderr; exec cat /dev/stdin"))
+    eventually(lambda: list(backend.logs(ENCLAVE, "talker")) == ["spoken", "aside"])
+    live = backend.inspect(ENCLAVE, "talker")
+    assert live is not None
+    assert (live.state, live.restarts) == (State.RUNNING, 0)

@@ -32,7 +32,7 @@ class LocalSettings:
     uids: tuple[int, int] = (1_610_000, 60_000)
     grace: float = 10.0
     backoff: tuple[float, float] = (0.5, 30.0)
-    steady: float = 30.0
+    steady: float = 300.0
     open_files: int = 65_536
     max_processes: int = 8192
     memory_limits: bool = True

@@ -196,6 +196,7 @@ class Supervisor:
         output, out = os.pipe()
         said, say = os.pipe()
         os.set_blocking(self._input[0], True)  # the last start may have changed what all starts share
+        self._give_away(self._input[0], out)
         pid = os.fork()
         if pid == 0:
             spawning.become(self._job, self._view, (self._input[0] if self._service else None, out), say)
@@ -206,6 +207,13 @@ class Supervisor:
         if not error and who:
             self._tell("running", **{key: json.loads(who)[key] for key in ("pid", "start")})
         return error, pid, output
+
+    def _give_away(self, *descriptors: int) -> None:
+        """Lets another user open its own input and output by name, such as ``/dev/stdout``."""
+        if self._job["uid"] is not None:
+            for each in descriptors:
+                with contextlib.suppress(OSError):
+                    os.fchown(each, self._job["uid"], self._job["gid"])
 
     def _attend(self, pid: int, output: int, deadline: float | None) -> tuple[int, bool]:
         """Copies output until the process has ended; ends it at the deadline or when told to stop."""
