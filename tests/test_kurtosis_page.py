@@ -43,7 +43,7 @@ SAMPLES: dict[str, Callable[[ScriptedPlan], Any]] = {
     "bind_mounts": lambda plan: {"/var/run/docker.sock": "/var/run/docker.sock"},
 }
 """A value of its own for each argument whose effect a process may lack."""
-SHOWN_AS = {"cpu_allocation": "max_cpu", "memory_allocation": "max_memory", "files": "size"}
+SHOWN_AS = {"cpu_allocation": "max_cpu", "memory_allocation": "max_memory", "files": "Directory.size"}
 
 
 def warnings_of(script: Script, backend: LocalBackend) -> list[str]:
