@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from gitopsd.adapters.local.folders import make_folder, remove_tree, sync_folder
+from gitopsd.adapters.local.folders import make_folder, names_in, remove_tree, sync_folder
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.package import TreeFile
 
-_HEX = frozenset("0123456789abcdef")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Artifacts:
@@ -26,9 +27,7 @@ class Artifacts:
 
     def digests(self) -> tuple[str, ...]:
         """Content digests of everything that is kept, sorted."""
-        if not self._folder.is_dir():
-            return ()
-        return tuple(sorted(entry.name for entry in os.scandir(self._folder) if _is_digest(entry.name)))
+        return tuple(filter(_is_digest, names_in(self._folder)))
 
     def put(self, files: Iterable[TreeFile]) -> str:
         """Keeps files and returns their digest. StepError PATH_REFUSED for a path that leaves the artifact,
@@ -141,4 +140,4 @@ def check_path(path: str) -> None:
 
 
 def _is_digest(name: str) -> bool:
-    return len(name) == 64 and not set(name) - _HEX
+    return _DIGEST.fullmatch(name) is not None

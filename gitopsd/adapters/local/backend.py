@@ -15,7 +15,15 @@ from gitopsd.adapters.local import processes
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import read_tree
 from gitopsd.adapters.local.calls import send
-from gitopsd.adapters.local.folders import Folders, make_folder, read_json, remove_tree, write_json
+from gitopsd.adapters.local.folders import (
+    Folders,
+    is_folder,
+    make_folder,
+    names_in,
+    read_json,
+    remove_tree,
+    write_json,
+)
 from gitopsd.adapters.local.ignored import ignored_fields
 from gitopsd.adapters.local.jobs import Jobs, place_of
 from gitopsd.adapters.local.keyed import Keyed, facts_of
@@ -96,11 +104,11 @@ class LocalBackend:
 
     def _volumes(self, enclave: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        with suppress(FileNotFoundError):
-            for folder in sorted(self._folders.volumes(enclave).iterdir()):
-                named = read_json(folder / "identity")
-                if named and (folder / "data").is_dir():
-                    found[str(named["key"])] = str(named["identity"])
+        volumes = str(self._folders.volumes(enclave))
+        for name in names_in(volumes):
+            named = read_json(f"{volumes}/{name}/identity")
+            if named and is_folder(f"{volumes}/{name}/data"):
+                found[str(named["key"])] = str(named["identity"])
         return found
 
     def reserve(self, enclave: str, service: str) -> str:

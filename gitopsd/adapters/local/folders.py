@@ -32,6 +32,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+_NOTHING = (FileNotFoundError, NotADirectoryError)
+_PART = 1 << 14
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -128,23 +130,62 @@ def write_json(path: Path, data: object, *, durable: bool = False) -> None:
     write_file(path, json.dumps(data, indent=1, sort_keys=True).encode(), durable=durable)
 
 
-def read_json(path: Path) -> Mapping[str, Any]:
-    """The JSON object of a file; empty when there is none or it is torn or no object. It is read again only when the
-    file has changed."""
+# What follows is asked of every service at every look. So it takes paths that are texts as well, and asks the kernel
+# itself: pathlib costs more than all these calls.
+
+
+def names_in(folder: Path | str, *, folders_only: bool = False) -> list[str]:
+    """What lies in a folder, sorted; empty when there is no such folder."""
     try:
-        found = os.stat(path)  # noqa: PTH116  - asked for often
-    except OSError:
-        return {}
-    return _parsed(str(path), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not folders_only or entry.is_dir())
+    except _NOTHING:
+        return []
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder is there."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except _NOTHING:
+        return False
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """What a file holds, as a whole. OSError when it cannot be read."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = []
+        while part := os.read(descriptor, _PART):
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def read_if_there(path: Path | str) -> bytes:
+    """What a file holds; nothing when there is none. OSError when it is there and cannot be read."""
+    try:
+        return read_bytes(path)
+    except _NOTHING:
+        return b""
+
+
+def read_json(path: Path | str) -> Mapping[str, Any]:
+    """The JSON object of a file; empty when there is none or it is torn or no object. OSError when it is there and
+    cannot be read."""
+    return parsed(read_if_there(path))
 
 
 @functools.lru_cache(maxsize=4096)
-def _parsed(path: str, _stamp: tuple[int, int, int, int]) -> Mapping[str, Any]:
+def parsed(data: bytes) -> Mapping[str, Any]:
+    """The JSON object that a file holds; empty when it is torn or no object. Remembered by what is in the file: no
+    stamp of a file tells each change of it."""
     try:
-        data = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(data)
+    except ValueError:
         return {}
-    return MappingProxyType(data) if isinstance(data, dict) else {}
+    return MappingProxyType(found) if isinstance(found, dict) else {}
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gitopsd.adapters.local.folders import read_json, remove_tree
+from gitopsd.adapters.local.folders import read_bytes, read_json, remove_tree
 from gitopsd.errors import Reason, TransientError
 
 _SHIM = str(Path(__file__).resolve().with_name("shim.py"))
@@ -82,15 +82,15 @@ class ProcessId:
 def _start_of(pid: int) -> int | None:
     """Start time of a process; None when there is none or it is a zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, UnicodeDecodeError):
+        fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split(maxsplit=20)
+    except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in b"ZX" else int(fields[19])
 
 
-def process_of(folder: Path) -> ProcessId | None:
+def process_of(folder: Path | str) -> ProcessId | None:
     """The living shim of a folder; None when there is none."""
-    data = read_json(folder / "shim.json")
+    data = read_json(f"{folder}/shim.json")
     try:
         process = ProcessId(pid=int(data["pid"]), start=int(data["start"]), boot=str(data["boot"]))
     except (KeyError, TypeError, ValueError):

@@ -14,10 +14,20 @@ from typing import Any
 from gitopsd.adapters.local import processes
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.collisions import Holder, holders
-from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_file
+from gitopsd.adapters.local.folders import (
+    Folders,
+    locked,
+    make_folder,
+    names_in,
+    parsed,
+    read_if_there,
+    read_json,
+    remove_tree,
+    write_file,
+)
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.keyed import read_output
-from gitopsd.adapters.local.sockets import Listener, listeners, reaches
+from gitopsd.adapters.local.sockets import WILDCARD, Listener, listeners, places, reaches
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.calls import Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount
@@ -98,9 +108,9 @@ class Services:
         for head in self._folders.enclaves.glob("*/enclave.json"):
             enclave = str(read_json(head).get("name", head.parent.name))
             for folder in self._of(enclave):
-                process = processes.process_of(folder / "run")
+                process = processes.process_of(f"{folder}/run")
                 if process is not None:
-                    yield enclave, str(read_json(folder / "workload.json").get("name", folder.name)), process.pid
+                    yield enclave, _name(folder, read_json(f"{folder}/workload.json")), process.pid
 
     def owns(self, enclave: str, service: str, where: tuple[str, int], *, opened: bool) -> bool:
         """Whether an open port is the service's own. StepError SERVICE_INVALID when it, or a port that a crashed
@@ -156,7 +166,7 @@ class Services:
 
     def all(self, enclave: str) -> Iterator[LiveService]:
         """Every service of an enclave, by name."""
-        listening, addresses = listeners(), self._addresses.addresses(enclave)
+        listening, addresses = places(listeners()), self._addresses.addresses(enclave)
         for folder in self._of(enclave):
             live = _live(folder, listening, addresses)
             if live is not None:
@@ -164,14 +174,12 @@ class Services:
 
     def inspect(self, enclave: str, service: str) -> LiveService | None:
         """One service; None when there is none."""
-        folder = self._folders.service(enclave, service)
-        return _live(folder, listeners(), self._addresses.addresses(enclave))
+        folder = str(self._folders.service(enclave, service))
+        return _live(folder, places(listeners()), self._addresses.addresses(enclave))
 
-    def _of(self, enclave: str) -> list[Path]:
-        folder = self._folders.services(enclave)
-        if not folder.is_dir():
-            return []
-        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    def _of(self, enclave: str) -> list[str]:
+        folder = str(self._folders.services(enclave))
+        return [f"{folder}/{name}" for name in names_in(folder, folders_only=True)]
 
     def remove(self, enclave: str, service: str) -> None:
         """Ends a service, deletes its folder, gives its address back."""
@@ -187,7 +195,7 @@ class Services:
 
     def running(self, enclave: str) -> list[processes.ProcessId]:
         """The shims of an enclave's services."""
-        found = (processes.process_of(folder / "run") for folder in self._of(enclave))
+        found = (processes.process_of(f"{folder}/run") for folder in self._of(enclave))
         return [process for process in found if process is not None]
 
     def write_hosts(self, enclave: str) -> None:
@@ -210,12 +218,13 @@ class Services:
                 os.close(descriptor)
 
 
-def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, str]) -> LiveService | None:
-    process = processes.process_of(folder / "run")
-    described = read_json(folder / "workload.json")
+def _live(folder: str, listening: frozenset[tuple[str, int]], addresses: dict[str, str]) -> LiveService | None:
+    process = processes.process_of(f"{folder}/run")
+    written = read_if_there(f"{folder}/workload.json")
+    described = parsed(written)
     if process is None and not described:
         return None
-    state = _state(folder / "run")
+    state = _state(f"{folder}/run")
     phase = str(state.get("phase", "starting"))
     if process is None and phase not in ("failed", "finished"):
         phase = "stopped"
@@ -224,17 +233,17 @@ def _live(folder: Path, listening: tuple[Listener, ...], addresses: dict[str, st
     if phase == "finished" and not described.get("may_finish", True):
         phase = "failed"  # it got its port or condition while its process ended
     crashes = _crashes(state) if process and phase in ("running", "backoff") else 0
-    name = str(described.get("name", folder.name))
+    name = _name(folder, described)
     address = addresses.get(name, "")
     ports = [int(port["number"]) for port in described.get("ports", {}).values() if port["waits"]]
     return LiveService(
         name=name,
         state=_STATES.get(phase, State.STARTING),
         incarnation=str(described.get("incarnation", "")),
-        config_digest=_digest(folder, str(state.get("config", "")) if process or phase == "finished" else ""),
+        config_digest=_digest(written, str(state.get("config", "")) if process or phase == "finished" else ""),
         address=address,
         ready=phase in ("running", "finished")
-        and all(any(reaches(it, address, port) for it in listening) for port in ports),
+        and all((address, port) in listening or (WILDCARD, port) in listening for port in ports),
         exit_code=state.get("exit_code") if phase != "running" or crashes else None,
         restarts=int(state.get("restarts", 0)),
         crashes=crashes,
@@ -288,15 +297,17 @@ def _save(folder: Path, wanted: dict[str, Any]) -> None:
         write_file(path, data, durable=True)
 
 
-def _digest(folder: Path, config: str) -> str:
+def _digest(written: bytes, config: str) -> str:
     """Of what is written down, as it is on disk, and of what the shim runs."""
-    path = folder / "workload.json"
-    data = path.read_bytes() if path.is_file() else b""
-    return hashlib.sha256(data + b"\0" + config.encode()).hexdigest()
+    return hashlib.sha256(written + b"\0" + config.encode()).hexdigest()
 
 
-def _state(folder: Path) -> Mapping[str, Any]:
-    return read_json(folder / "state.json")
+def _state(folder: Path | str) -> Mapping[str, Any]:
+    return read_json(f"{folder}/state.json")
+
+
+def _name(folder: str, described: Mapping[str, Any]) -> str:
+    return str(described.get("name", folder.rpartition("/")[2]))
 
 
 def _note(folder: Path, text: str) -> None:
