@@ -27,7 +27,7 @@ from gitopsd.adapters.local.folders import (
 )
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.keyed import read_output
-from gitopsd.adapters.local.sockets import WILDCARD, Listener, listeners, places, reaches
+from gitopsd.adapters.local.sockets import Listener, listeners, places, reached, reaches
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.calls import Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount
@@ -242,8 +242,7 @@ def _live(folder: str, listening: frozenset[tuple[str, int]], addresses: dict[st
         incarnation=str(described.get("incarnation", "")),
         config_digest=_digest(written, str(state.get("config", "")) if process or phase == "finished" else ""),
         address=address,
-        ready=phase in ("running", "finished")
-        and all((address, port) in listening or (WILDCARD, port) in listening for port in ports),
+        ready=phase in ("running", "finished") and all(reached(listening, address, port) for port in ports),
         exit_code=state.get("exit_code") if phase != "running" or crashes else None,
         restarts=int(state.get("restarts", 0)),
         crashes=crashes,

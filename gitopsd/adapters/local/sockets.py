@@ -91,8 +91,13 @@ def reaches(listener: Listener, address: str, port: int) -> bool:
 
 
 def places(found: Iterable[Listener]) -> frozenset[tuple[str, int]]:
-    """Address and port of each listener: quicker to ask than :func:`reaches` where there are many of both."""
+    """Address and port of each listener, for :func:`reached`."""
     return frozenset((item.address, item.port) for item in found)
+
+
+def reached(places: frozenset[tuple[str, int]], address: str, port: int) -> bool:
+    """Whether a connection to ``address:port`` would reach one of many listeners."""
+    return (address, port) in places or (WILDCARD, port) in places
 
 
 def sockets_of(pid: int) -> frozenset[str]:
