@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gitopsd.adapters.local import processes
-from gitopsd.adapters.local.folders import is_folder, names_in, read_if_there, read_json
+from gitopsd.adapters.local.folders import folders_in, is_folder, names_in, read_if_there, read_json
 
 DEADLINE = 10.0
 
@@ -50,6 +50,7 @@ def test_what_is_not_there_is_nothing(tmp_path: Path) -> None:
         assert read_if_there(missing) == b""
         assert read_json(missing) == {}
         assert names_in(missing) == []
+        assert folders_in(missing) == []
         assert not is_folder(missing)
 
 
@@ -70,7 +71,7 @@ def test_names_are_sorted_and_folders_told_from_files(tmp_path: Path) -> None:
     (tmp_path / ".a.lock").touch()
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert names_in(tmp_path) == [".a.lock", "a", "b", "c", "link"]
-    assert names_in(str(tmp_path), folders_only=True) == ["a", "b", "c", "link"]
+    assert folders_in(str(tmp_path)) == ["a", "b", "c", "link"]
 
 
 def test_a_process_is_found_by_its_number_whatever_it_is_called(tmp_path: Path) -> None:

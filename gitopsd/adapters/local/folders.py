@@ -134,11 +134,19 @@ def write_json(path: Path, data: object, *, durable: bool = False) -> None:
 # itself: pathlib costs more than all these calls.
 
 
-def names_in(folder: Path | str, *, folders_only: bool = False) -> list[str]:
+def names_in(folder: Path | str) -> list[str]:
     """What lies in a folder, sorted; empty when there is no such folder."""
     try:
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    except _NOTHING:
+        return []
+
+
+def folders_in(folder: Path | str) -> list[str]:
+    """The names of the folders in a folder, sorted; empty when there is no such folder."""
+    try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not folders_only or entry.is_dir())
+            return sorted([entry.name for entry in entries if entry.is_dir()])
     except _NOTHING:
         return []
 

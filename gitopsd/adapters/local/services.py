@@ -16,9 +16,9 @@ from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.collisions import Holder, holders
 from gitopsd.adapters.local.folders import (
     Folders,
+    folders_in,
     locked,
     make_folder,
-    names_in,
     parsed,
     read_if_there,
     read_json,
@@ -179,7 +179,7 @@ class Services:
 
     def _of(self, enclave: str) -> list[str]:
         folder = str(self._folders.services(enclave))
-        return [f"{folder}/{name}" for name in names_in(folder, folders_only=True)]
+        return [f"{folder}/{name}" for name in folders_in(folder)]
 
     def remove(self, enclave: str, service: str) -> None:
         """Ends a service, deletes its folder, gives its address back."""
