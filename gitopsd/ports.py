@@ -15,13 +15,14 @@ if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes 
     from datetime import datetime
 
     from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
-    from gitopsd.model.environment import Commit, Environment, Source
+    from gitopsd.model.environment import Commit, Environment, Owner, Source
     from gitopsd.model.ops import Task
     from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile, YamlDocument
     from gitopsd.model.parts import Port, ServiceSpec
     from gitopsd.model.plan import Evaluation, Instruction, Problem
-    from gitopsd.model.record import Intent, LiveEnclave, LiveService, RecordedEnclave, Step
-    from gitopsd.model.run import Condition, Outgoing, Report, Run
+    from gitopsd.model.head import Head
+    from gitopsd.model.record import Kept, LiveEnclave, LiveService, Recorded
+    from gitopsd.model.run import Condition, Outgoing, Report, Run, Start
     from gitopsd.model.values import Json
 
 # --- Git --------------------------------------------------------------------------------------------------
@@ -118,8 +119,8 @@ class Backend(Protocol):
         """Names of the fields of a service or a task that this backend cannot honour, for warnings."""
         ...
 
-    def prepare(self, enclave: str) -> None:
-        """Makes the enclave if it is not there."""
+    def prepare(self, enclave: str, owner: Owner) -> None:
+        """Makes the enclave if it is not there, and writes down whose it is."""
         ...
 
     def observe(self, enclave: str) -> LiveEnclave: ...
@@ -192,37 +193,52 @@ class Backend(Protocol):
         ...
 
 
-class Record(Protocol):
-    """The record of one backend's enclaves: what we believe we did, kept with the enclave, a step at a time.
+class Records(Protocol):
+    """The records of one backend's enclaves: what we believe we did, kept with the enclave. An adapter reads, claims,
+    writes differences and deletes; only a :class:`~gitopsd.session.Session` calls the last three.
 
-    A write by a daemon whose claim was taken over raises TransientError RECORD_FENCED.
+    A write or a delete under a generation that another claim has followed raises TransientError RECORD_FENCED, and one
+    that never was claimed as well. What cannot be read or written raises TransientError BACKEND_UNAVAILABLE, a damaged
+    record UserError RESULT_LOST, one that a newer release wrote UserError RECORD_NEWER: never is it an empty record.
     """
 
-    def load(self, enclave: str) -> RecordedEnclave:
-        """The record; an empty one when there is none. UserError RECORD_NEWER when a newer release wrote it."""
+    def read(self, enclave: str) -> Kept | None:
+        """The record and its generation; None when there is none. Never writes; cheap when nothing has changed."""
         ...
 
-    def claim(self, enclave: str, owner: str) -> int:
-        """Becomes the only writer of an enclave's record and returns the new generation."""
+    def claim(self, enclave: str, writer: str) -> Kept:
+        """Makes ``writer`` the only writer of an enclave's record, which is made if there is none, under a new
+        generation."""
         ...
 
-    def begin(self, enclave: str, intent: Intent) -> None:
-        """Writes an intent before the effect of a one-shot."""
+    def write(self, enclave: str, generation: int, before: Recorded, after: Recorded) -> None:
+        """Stores the difference, durably and in an order in which a kill in between loses no finished step; after an
+        error the record is as it was, or as it was to be."""
         ...
 
-    def finish(self, enclave: str, step: Step) -> None:
-        """Writes a step's result and clears its intent; a replaced one-shot or capture moves to the past."""
+    def delete(self, enclave: str, generation: int) -> None:
+        """Deletes the record; nothing there is fine."""
         ...
 
-    def forget(self, enclave: str, ids: tuple[str, ...]) -> None:
-        """Steps that no longer exist: results of one-shots and captures move to the past, the rest is dropped."""
+
+class Heads(Protocol):
+    """Heads of environments that have no record, by the environment's name: of one that a person destroyed or that was
+    suspended before its first run. They are kept with the daemon and outlive enclave, history and restart.
+
+    Errors are those of :class:`Records`.
+    """
+
+    def load(self, environment: str) -> Head | None:
+        """The head; None when none is kept."""
         ...
 
-    def save_head(self, enclave: str, head: RecordedEnclave) -> None:
-        """Writes everything of ``head`` but its steps, past and intents."""
+    def keep(self, environment: str, head: Head) -> None:
+        """Keeps a head, durably, in the place of an earlier one."""
         ...
 
-    def delete(self, enclave: str) -> None: ...
+    def drop(self, environment: str) -> None:
+        """Forgets a head; none is fine."""
+        ...
 
 
 class Secrets(Protocol):
@@ -317,6 +333,14 @@ class Chat(Protocol):
     def reply(self, report: Report, message_id: str) -> None:
         """Posts a report's details into the thread of a message; raises as ``post`` does."""
         ...
+
+
+class Reports(Protocol):
+    """Where a run tells people how it goes; never a reason for it to fail."""
+
+    def began(self, start: Start) -> None: ...
+
+    def ended(self, run: Run) -> None: ...
 
 
 class Clock(Protocol):
