@@ -16,11 +16,11 @@ if TYPE_CHECKING:  # a short command uses a few ports, and pays for the classes 
 
     from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
     from gitopsd.model.environment import Commit, Environment, Owner, Source
+    from gitopsd.model.head import Head
     from gitopsd.model.ops import Task
     from gitopsd.model.package import Download, EvaluationRequest, Missing, Pin, TreeFile, YamlDocument
     from gitopsd.model.parts import Port, ServiceSpec
     from gitopsd.model.plan import Evaluation, Instruction, Problem
-    from gitopsd.model.head import Head
     from gitopsd.model.record import Kept, LiveEnclave, LiveService, Recorded
     from gitopsd.model.run import Condition, Outgoing, Report, Run, Start
     from gitopsd.model.values import Json

@@ -24,7 +24,7 @@ from gitopsd.model.diff import Action, Change, Drift
 from gitopsd.model.environment import Policy
 from gitopsd.model.ops import Kind, UploadFiles, kind_of, life_of
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
+from gitopsd.model.record import LiveEnclave, Recorded, Step
 from gitopsd.model.values import Frozen
 
 NEW_PROCESS = (Action.CREATE, Action.REPLACE)
@@ -46,7 +46,7 @@ class Seen:
     plan: Plan
     reading: Reading
     lives: Mapping[str, Life]
-    recorded: RecordedEnclave
+    recorded: Recorded
     live: LiveEnclave
     policy: Policy
     facts: Facts

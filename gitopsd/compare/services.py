@@ -40,7 +40,7 @@ def _former(seen: Seen, item: Instruction, life: Life, sight: Sight) -> Step | N
     """The step to compare with: the current one. A life that is over is a result, so on the way back to
     the last good plan the one of then, with the results on it, is as good and comes first."""
     current = seen.recorded.steps.get(item.id)
-    good = seen.recorded.last_good
+    good = seen.recorded.head.good
     if life.end is not End.ABSENT or life.id in (seen.up | seen.recent) or good is None:
         return current
     serial = good.serials.get(item.id)

@@ -66,8 +66,8 @@ Course = Settled | Under | Returning | Stuck
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """Why an environment is left alone: ``suspended`` or ``destroyed``, by whom, since when, and until when (None: until
-    somebody resumes it)."""
+    """Why an environment is left alone: ``suspended`` or ``destroyed``, by whom, since when, and until when (None:
+    until a person resumes it)."""
 
     reason: str
     by: str
@@ -86,8 +86,8 @@ class Suspension:
 class Head:
     """Where an environment stands with its enclave.
 
-    ``commit`` is the newest commit whose plan was applied, or failed; ``announced`` the last commit that people were told
-    ``pending`` of and no end yet. ``earlier`` are the good plans before the last one, newest first. ``bad_plans`` are
+    ``commit`` is the newest commit whose plan was applied, or failed; ``announced`` the last commit that people were
+    told ``pending`` of. ``earlier`` are the good plans before the last one, newest first. ``bad_plans`` are
     digests of plans whose apply failed. ``pinned`` is a commit that a person rolled back, until a new commit or
     ``sync``. ``lock`` holds the dependencies of the plan that was evaluated last.
     """
@@ -124,7 +124,7 @@ def named(head: Head, *, environment: str, repository: str) -> Head:
 
 
 def announced(head: Head, commit: str) -> Head:
-    """People were told that ``commit`` is pending; "" when they were told of its end."""
+    """People were told that ``commit`` is pending."""
     return replace(head, announced=commit)
 
 
