@@ -106,7 +106,7 @@ class Operator:
         member = yield from self._newest(name, ask=isinstance(request, (SyncRequest, ResumeRequest)))
         match request:
             case SyncRequest():
-                self._refuse_broken(member)
+                member.require()
                 yield from self._work(member, Asked.UPDATE if request.update else Asked.SYNC)
             case RollbackRequest():
                 yield from self._work(member, Asked.ROLLBACK)
@@ -118,21 +118,10 @@ class Operator:
             case ResumeRequest():
                 self._refuse_policy(member)
                 self._parts.world.ledger_of(member.environment).amend(heads.resumed)
-                self._refuse_broken(member)
+                member.require()
                 yield from self._work(member, Asked.RESUME)
             case DestroyRequest():
                 yield from self._work(member, Asked.DESTROY, message=f"{name} is destroyed")
-
-    def _refuse_broken(self, member: Member) -> None:
-        if member.vanished:
-            raise UserError(
-                Reason.ENVIRONMENT_UNKNOWN,
-                f"{member.environment.name} is not defined any more",
-                hint="put it back into gitopsd.yaml, or end it with gitopsd destroy",
-            )
-        if member.problems:
-            first = member.problems[0]
-            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
 
     def _refuse_policy(self, member: Member) -> None:
         if member.environment.policy.suspend:
@@ -215,7 +204,7 @@ class Operator:
 
     def _plan(self, request: PlanRequest) -> Iterator[Answer]:
         member = yield from self._newest(request.environment, ask=True)
-        self._refuse_broken(member)
+        member.require()
         yield Told(text=f"evaluating {member.environment.package}", environment=request.environment)
         trigger = Trigger.UPDATE if request.update else Trigger.COMMIT
         asked = Follow(environment=member.environment, commit=_commit(member), trigger=trigger)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gitopsd.errors import Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.plan import Problem
 
@@ -33,6 +34,18 @@ class Member:
     commit: Commit | None = None
     vanished: bool = False
     problems: tuple[Problem, ...] = ()
+
+    def require(self) -> None:
+        """Raises UserError for an environment that its repository does not define, or defines wrongly."""
+        if self.vanished:
+            raise UserError(
+                Reason.ENVIRONMENT_UNKNOWN,
+                f"{self.environment.name} is not defined any more",
+                hint="put it back into gitopsd.yaml, or end it with gitopsd destroy",
+            )
+        if self.problems:
+            first = self.problems[0]
+            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,8 @@ End = Achieved | NothingToCheck | Failed | Invalid | Held | Suspended | Supersed
 def run_of(end: End, *, run_id: str, asked: Follow, started_at: datetime, ended_at: datetime) -> Run:
     """The run that ended so."""
     run = Run(
-        id=run_id, environment=asked.environment.name, commit=asked.commit, trigger=asked.trigger, verdict=_verdict(end),
-        started_at=started_at, ended_at=ended_at,
+        id=run_id, environment=asked.environment.name, commit=asked.commit, trigger=asked.trigger,
+        verdict=_verdict(end), started_at=started_at, ended_at=ended_at,
     )  # fmt: skip
     match end:
         case Achieved(applied=applied):
