@@ -66,8 +66,8 @@ Course = Settled | Under | Returning | Stuck
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """Why an environment is left alone: ``suspended`` or ``destroyed``, by whom, since when, and until when (None: until
-    somebody resumes it)."""
+    """Why an environment is left alone: ``suspended`` or ``destroyed``, by whom, since when, and until when (None:
+    until somebody resumes it)."""
 
     reason: str
     by: str
@@ -86,9 +86,9 @@ class Suspension:
 class Head:
     """Where an environment stands with its enclave.
 
-    ``commit`` is the newest commit whose plan was applied, or failed; ``announced`` the last commit that people were told
-    ``pending`` of and no end yet. ``earlier`` are the good plans before the last one, newest first. ``bad_plans`` are
-    digests of plans whose apply failed. ``pinned`` is a commit that a person rolled back, until a new commit or
+    ``commit`` is the newest commit whose plan was applied, or failed; ``announced`` the last commit that people were
+    told ``pending`` of and no end yet. ``earlier`` are the good plans before the last one, newest first. ``bad_plans``
+    are digests of plans whose apply failed. ``pinned`` is a commit that a person rolled back, until a new commit or
     ``sync``. ``lock`` holds the dependencies of the plan that was evaluated last.
     """
 
