@@ -14,7 +14,7 @@ A line is an object with any of these keys::
     intents                <Intent> by id; null for one that was cleared
 
 The first four tables count from 0 over the whole file, so each value is written once. ``<...>`` is the form of
-``gitopsd.model.codec``, without ``$`` where it is clear; an entry in which a long text stands is {"long": entry}.
+``gitopsd.model.codec``; an entry in which a long text stands is {"long": entry}.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Table(Generic[_T]):
         self._alike = alike
         self._raw: list[Any] = []
         self._made: list[_T | None] = []
-        self._numbers: dict[object, list[int]] = {}
+        self._numbers: dict[object, list[int]] | None = None
         self.fresh: list[str] = []
 
     def extend(self, raw: list[Any]) -> None:
@@ -60,22 +60,33 @@ class _Table(Generic[_T]):
         if found is None:
             found = self._made[number] = self._decode(self._raw[number])
             self._raw[number] = None
-            self._numbers.setdefault(self._key(found), []).append(number)
+            if self._numbers is not None:
+                self._numbers.setdefault(self._key(found), []).append(number)
         return found
 
     def find(self, value: _T) -> int | None:
         """The number of the value, or of one that is alike, the newest first."""
-        known = [(number, self.get(number)) for number in reversed(self._numbers.get(self._key(value), ()))]
+        numbers = self._index().get(self._key(value), ())
+        known = [(number, self.get(number)) for number in reversed(numbers)]
         same = [number for number, item in known if item is value]
         return same[0] if same else next((number for number, item in known if self._alike(item, value)), None)
 
     def add(self, value: _T, text: str) -> int:
         number = len(self._made)
+        self._index().setdefault(self._key(value), []).append(number)
         self._raw.append(None)
         self._made.append(value)
-        self._numbers.setdefault(self._key(value), []).append(number)
         self.fresh.append(text)
         return number
+
+    def _index(self) -> dict[object, list[int]]:
+        """Numbers of values by key, made when somebody writes."""
+        if self._numbers is None:
+            self._numbers = {}
+            for number, value in enumerate(self._made):
+                if value is not None:
+                    self._numbers.setdefault(self._key(value), []).append(number)
+        return self._numbers
 
 
 class Ledger:
@@ -158,14 +169,16 @@ class Ledger:
 
     def _good_of(self, raw: Any) -> LastGood:
         raw = self._grown(raw)
-        plan = codec.decode({key: item for key, item in raw["plan"].items() if key != "instructions"})
-        plan = replace(plan, instructions=tuple(map(self._instructions.get, raw["plan"]["instructions"])))
-        return LastGood(plan=plan, **{key: codec.decode(item) for key, item in raw.items() if key != "plan"})
+        plan = raw["plan"]
+        plan["instructions"] = list(map(self._instructions.get, plan["instructions"]))
+        found: LastGood = codec.decode(raw)
+        return found
 
     def _step_of(self, raw: Any) -> Step:
         raw = self._grown(raw)
-        rest = {key: codec.decode(item) for key, item in raw.items() if key != "instruction"}
-        return Step(instruction=self._instructions.get(raw["instruction"]), **rest)
+        raw["instruction"] = self._instructions.get(raw["instruction"])
+        found: Step = codec.decode(raw)
+        return found
 
     def _grown(self, raw: Any) -> Any:
         return self._with_texts(raw["long"]) if "long" in raw else raw
@@ -254,7 +267,6 @@ class Ledger:
         if found is not None:
             return found
         raw = codec.encode(replace(step, instruction=_NONE))
-        del raw["$"]
         raw["instruction"] = self._number_of_instruction(step.instruction)
         return self._made.add(step, self._entry(raw))
 
@@ -267,7 +279,6 @@ class Ledger:
         if found is not None:
             return found
         raw = codec.encode(replace(good, plan=replace(good.plan, instructions=())))
-        del raw["$"]
         raw["plan"]["instructions"] = [self._number_of_instruction(item) for item in good.plan.instructions]
         return self._goods.add(good, self._entry(raw))
 
