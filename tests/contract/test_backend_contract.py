@@ -10,6 +10,7 @@ import pytest
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.calls import TaskSpec, Workload
+from gitopsd.model.environment import Owner
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, ExecRecipe, Image, Persistent, Port, Probe, ServiceSpec
 from gitopsd.model.record import LiveService, State
@@ -18,6 +19,7 @@ from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
 from tests.integration.local_enclave import eventually
 
+OWNER = Owner(repository="https://example.org/nets.git", environment="dev")
 READY = Probe(recipe=ExecRecipe(command=("true",)), field="code", assertion="==", target=0)
 STAMP = ("sh", "-c", "date +%s.%N")
 """A command whose output tells one run from another."""
@@ -54,8 +56,8 @@ def make_files(**contents: str) -> list[TreeFile]:
 
 def test_an_enclave_exists_from_prepare_to_destroy(backend: Backend) -> None:
     assert not backend.observe(ENCLAVE).exists
-    backend.prepare(ENCLAVE)
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
+    backend.prepare(ENCLAVE, OWNER)
     assert backend.observe(ENCLAVE).exists
     backend.destroy(ENCLAVE)
     backend.destroy(ENCLAVE)
@@ -63,7 +65,7 @@ def test_an_enclave_exists_from_prepare_to_destroy(backend: Backend) -> None:
 
 
 def test_addresses_are_known_before_a_start_distinct_and_stay(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     web, store = backend.reserve(ENCLAVE, "web"), backend.reserve(ENCLAVE, "store")
     assert web != store
     assert backend.converge(ENCLAVE, make_workload()).address == web
@@ -163,7 +165,7 @@ def test_a_removed_service_is_gone(backend: Backend) -> None:
 
 
 def test_a_persistent_directory_keeps_its_identity_until_it_is_deleted(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     identity = backend.volume(ENCLAVE, "chain", 10)
     files = Frozen({"/data": Persistent(key="chain")})
     backend.converge(ENCLAVE, make_workload(files=files))
@@ -195,14 +197,14 @@ def test_an_exit_code_is_a_result_and_no_error(backend: Backend) -> None:
 
 
 def test_a_command_in_a_service_that_does_not_run_fails_and_leaves_no_trace(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     with pytest.raises(StepError):
         backend.execute(ENCLAVE, "web", STAMP, key="a", timeout=20)
     assert not backend.has_trace(ENCLAVE, "a")
 
 
 def test_a_task_runs_once_for_its_key_and_its_files_are_kept(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     task = make_task("sh", "-c", "date +%s.%N | tee /tmp/seed.txt", store=("/tmp/seed.txt",))
     first = backend.run_task(ENCLAVE, task, key="a")
     second = backend.run_task(ENCLAVE, task, key="a")
@@ -214,7 +216,7 @@ def test_a_task_runs_once_for_its_key_and_its_files_are_kept(backend: Backend) -
 
 
 def test_artifacts_are_kept_once_by_their_content(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     files = make_files(one="1", two="2")
     digest = backend.put_artifact(ENCLAVE, files)
     assert backend.put_artifact(ENCLAVE, reversed(files)) == digest
@@ -224,19 +226,19 @@ def test_artifacts_are_kept_once_by_their_content(backend: Backend) -> None:
 
 
 def test_an_empty_artifact_is_an_artifact(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     assert backend.get_artifact(ENCLAVE, backend.put_artifact(ENCLAVE, [])) == ()
 
 
 def test_an_unknown_artifact_is_missing(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     with pytest.raises(StepError) as caught:
         backend.get_artifact(ENCLAVE, "0" * 64)
     assert caught.value.reason is Reason.ARTIFACT_MISSING
 
 
 def test_a_service_mounts_artifacts_by_name(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     digest = backend.put_artifact(ENCLAVE, make_files(motd="hello"))
     bare = make_workload(files=Frozen({"/etc/site": Artifacts(names=("site",))}))
     mounted = Workload(name="web", spec=bare.spec, artifacts=Frozen({"site": digest}), incarnation="first")
@@ -261,7 +263,7 @@ def test_a_port_of_udp_counts_as_open(backend: Backend) -> None:
 
 
 def test_every_service_can_converge_at_the_same_time(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     names = [f"node-{number}" for number in range(4)]
     threads = [threading.Thread(target=backend.converge, args=(ENCLAVE, make_workload(name))) for name in names]
     for thread in threads:

@@ -16,6 +16,7 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.calls import TaskSpec
+from gitopsd.model.environment import Owner
 from gitopsd.model.ops import RunPython, RunSh
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, Image, Persistent, Toleration, User
@@ -142,7 +143,7 @@ def test_a_daemon_of_root_runs_services_as_other_users(isolated: LocalBackend) -
     assert says(isolated, "web", "cat /data/x") == "1"
     start(isolated, "root", shell(IDLE, user=User(uid=0)))
     assert int(says(isolated, "root", "id -u")) == uid
-    isolated.prepare("other")
+    isolated.prepare("other", Owner(repository="https://example.org/nets.git", environment="other"))
     other = isolated.run_task("other", TaskSpec(name="who", command=("id", "-u"), image="busybox"), key="w")
     isolated.destroy("other")
     assert int(other.output) != uid

@@ -9,9 +9,10 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from gitopsd.adapters.local.folders import make_folder, remove_tree, sync_folder
+from gitopsd.adapters.local.folders import remove_tree
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
+from gitopsd.kit.files import make_folder, sync_folder
 from gitopsd.model.package import TreeFile
 
 _HEX = frozenset("0123456789abcdef")
