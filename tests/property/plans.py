@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gitopsd.model.plan import Plan
 from gitopsd.model.values import Ref, Value
-from tests.worlds import Devnet, Script, text
+from tests.stage.devnet import Devnet
+from tests.stage.scripts import Script, text
 
 NAMES = ("a", "b", "c", "d")
 
