@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
+from gitopsd.evaluate.checks import check
+from gitopsd.evaluate.needs import with_needs
+from gitopsd.evaluate.recorder import Recorder
+from gitopsd.evaluate.references import References
+from gitopsd.evaluate.sources import Sources, words_of
 from gitopsd.kit.content import content_digest
 from gitopsd.model.ops import (
     AddService,
@@ -21,38 +25,30 @@ from gitopsd.model.ops import (
     Template,
     UploadFiles,
     Verify,
-    life_of,
 )
-from gitopsd.model.package import TreeFile
+from gitopsd.model.package import Package, TreeFile
 from gitopsd.model.parts import Artifacts, ExecRecipe, HttpRecipe, Image, Mount, Persistent, Port, ServiceSpec
-from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.values import Address, Frozen, Ref, StepResult, Text, Value, refs_in
+from gitopsd.model.plan import Plan
+from gitopsd.model.values import Address, Frozen, Ref, StepResult, Text, Value
 from tests.stage.ports import Uploads
+from tests.stage.scripted import LOCATOR, URL, MemoryTrees
 
 
-@dataclass
 class Script:
-    """Records instructions as the evaluation does: ids by identity, needs by reference, artifact and service."""
+    """Records instructions with the recorder of the evaluation, and lets the evaluation find what they need."""
 
-    items: list[Instruction] = field(default_factory=list)
-    lives: dict[str, str] = field(default_factory=dict)
-    born: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    makers: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        sources = Sources(Package(locator=LOCATOR, url=URL, commit="c" * 40), MemoryTrees({}))
+        self.recorder = Recorder(References(), sources, "docker")
 
-    def add(self, step: str, op: Op, *, description: str = "", uses: Iterable[str] = ()) -> str:
-        needs = [ref.step for ref in refs_in(op) if isinstance(ref, StepResult)]
-        needs += [self.lives[ref.service] for ref in refs_in(op) if isinstance(ref, Address)]
-        needs += [self.makers[name] for name in uses]
-        if life := life_of(op):
-            needs.append(life)
-        self.items.append(Instruction(id=step, op=op, needs=tuple(dict.fromkeys(needs)), description=description))
+    def add(self, step: str, op: Op, description: str = "") -> str:
+        self.recorder.begin(f"{LOCATOR}/main.star", len(self.recorder.instructions) + 1, description)
+        self.recorder.add(step, op)
         return step
 
-    def ordinal(self, group: str) -> str:
-        number = self.counts.get(group, 0)
-        self.counts[group] = number + 1
-        return f"{group}@{number}"
+    def count(self, group: str) -> int:
+        """How many nameless steps of a method on a service there are, as ``exec/web``."""
+        return sum(item.id.startswith(f"{group}@") for item in self.recorder.instructions)
 
     def service(
         self,
@@ -80,21 +76,18 @@ class Script:
             ports=Frozen({"http": Port(number=80, wait=2.0)}),
             public_ports=Frozen({"p2p": Port(number=fixed_port)}) if fixed_port else Frozen(),
         )
-        self.born[name] = self.born.get(name, 0) + 1
-        life = f"service/{name}" + (f"#{self.born[name]}" if self.born[name] > 1 else "")
-        self.lives[name] = life
         op = AddService(name=name, spec=spec, force_update=force)
-        self.add(life, op, description=description, uses=(artifacts or {}).values())
+        self.add(self.recorder.new_life(name), op, description)
         return Address(service=name, field="ip_address")
 
     def exec(self, service: str, *command: Value) -> StepResult:
-        op = Exec(service=service, life=self.lives[service], recipe=ExecRecipe(command=command))
-        return StepResult(step=self.add(self.ordinal(f"exec/{service}"), op), field="output")
+        op = Exec(service=service, life=self.recorder.life(service), recipe=ExecRecipe(command=command))
+        return StepResult(step=self.add(self.recorder.nameless_id("exec", service), op), field="output")
 
     def request(self, service: str, method: str, endpoint: str) -> StepResult:
         recipe = HttpRecipe(method=method, port="http", endpoint=endpoint)
-        op = Request(service=service, life=self.lives[service], recipe=recipe, any_code=True)
-        return StepResult(step=self.add(self.ordinal(f"request/{service}"), op), field="body")
+        op = Request(service=service, life=self.recorder.life(service), recipe=recipe, any_code=True)
+        return StepResult(step=self.add(self.recorder.nameless_id("request", service), op), field="body")
 
     def task(
         self, name: str, run: Value, *, files: Mapping[str, str] | None = None, store: Mapping[str, str] | None = None
@@ -106,13 +99,11 @@ class Script:
             files=Frozen({path: Artifacts(names=(item,)) for path, item in (files or {}).items()}),
             store=tuple(Store(src=src, name=item) for item, src in (store or {}).items()),
         )
-        step = self.add(f"task/{name}", op, uses=(files or {}).values())
-        self.makers |= dict.fromkeys(store or {}, step)
-        return StepResult(step=step, field="output")
+        return StepResult(step=self.add(self.recorder.named_id("task", name), op), field="output")
 
     def template(self, name: str, text: str, data: Value = None) -> str:
         op = RenderTemplates(name=name, files=Frozen({"file": Template(text=text, data=data)}))
-        self.makers[name] = self.add(f"artifact/{name}", op)
+        self.add(self.recorder.named_id("artifact", name), op)
         return name
 
     def upload(self, name: str, tree: str, content: bytes, uploads: Uploads) -> str:
@@ -120,28 +111,32 @@ class Script:
         uploads.trees[tree] = files
         digest = content_digest((item.path, item.mode, item.content) for item in files)
         op = UploadFiles(name=name, source=f"git url commit {tree}", content=digest)
-        self.makers[name] = self.add(f"artifact/{name}", op)
+        self.recorder.words_by_id[self.add(self.recorder.named_id("artifact", name), op)] = words_of(content)
         return name
 
     def capture(self, service: str, src: str, name: str) -> str:
-        op = StoreServiceFiles(service=service, life=self.lives[service], src=src, name=name)
-        self.makers[name] = self.add(f"artifact/{name}", op)
+        op = StoreServiceFiles(service=service, life=self.recorder.life(service), src=src, name=name)
+        self.add(self.recorder.named_id("artifact", name), op)
         return name
 
     def verify(self, value: Value, assertion: str, target: Value) -> None:
-        self.add(self.ordinal("verify"), Verify(value=value, assertion=assertion, target=target))
+        self.add(self.recorder.nameless_id("verify"), Verify(value=value, assertion=assertion, target=target))
 
     def remove(self, name: str) -> None:
-        self.add(self.ordinal(f"remove/{name}"), RemoveService(name=name, life=self.lives[name]))
+        self.add(self.recorder.nameless_id("remove", name), RemoveService(name=name, life=self.recorder.life(name)))
 
     def stop(self, name: str) -> None:
-        self.add(self.ordinal(f"stop/{name}"), StopService(name=name, life=self.lives[name]))
+        self.add(self.recorder.nameless_id("stop", name), StopService(name=name, life=self.recorder.life(name)))
 
     def start(self, name: str) -> None:
-        self.add(self.ordinal(f"start/{name}"), StartService(name=name, life=self.lives[name]))
+        self.add(self.recorder.nameless_id("start", name), StartService(name=name, life=self.recorder.life(name)))
 
     def plan(self) -> Plan:
-        return Plan(package_digest="p", args_digest="a", instructions=tuple(self.items))
+        """What was recorded so far, as the evaluation concludes it."""
+        instructions = tuple(self.recorder.instructions)
+        assert check(instructions) == ()
+        needed = with_needs(instructions, self.recorder.words_by_id)
+        return Plan(package_digest="p", args_digest="a", instructions=needed)
 
 
 def plan_of(write: Callable[[Script], None]) -> Plan:
