@@ -13,7 +13,8 @@ from gitopsd.daemon.quiet import Quiet
 from gitopsd.model.run import Trigger, Verdict
 from tests.benchmarks.measuring import Figure, cpu, wall
 from tests.benchmarks.packages import FIFTEEN, package_of, package_of_300, repository_of
-from tests.benchmarks.sites import Site, opened
+from tests.benchmarks.sites import opened
+from tests.stage.world import Site
 
 UNCHANGED, CYCLE, TIMES = 0.05, 0.005, 25
 

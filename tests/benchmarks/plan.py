@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gitopsd import pipeline
 from tests.benchmarks.measuring import Figure, wall
 from tests.benchmarks.packages import package_of_300, repository_of
-from tests.benchmarks.sites import Site, opened
-from tests.daemons import ROOT, START
+from tests.benchmarks.sites import opened
+from tests.stage.processes import program, variables
+from tests.stage.world import Site
 
 COLD, TIMES = 1.5, 7
 
@@ -51,9 +50,9 @@ def _processes(folder: Path) -> Iterator[Figure]:
 
 def _plan(package: Path, cache: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", START, "plan", str(package)],
+        program("plan", str(package)),
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)},
+        env=variables(XDG_CACHE_HOME=str(cache)),
         timeout=60,
         check=True,
     )

@@ -11,9 +11,11 @@ from pathlib import Path
 from gitopsd import pipeline
 from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.run import Applied, Run, Verdict
-from tests.benchmarks.measuring import Figure, until
+from tests.benchmarks.measuring import Figure
 from tests.benchmarks.packages import FIFTY, WAITING, package_of, repository_of
-from tests.benchmarks.sites import Site, opened
+from tests.benchmarks.sites import opened
+from tests.stage.waiting import until
+from tests.stage.world import Site
 
 TIMES, BEGUN, RESTORED, GONE = 3, 2.0, 15.0, 2.0
 

@@ -17,7 +17,7 @@ from gitopsd.model.record import LiveService, State
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
-from tests.integration.local_enclave import eventually
+from tests.stage.waiting import until
 
 OWNER = Owner(repository="https://example.org/nets.git", environment="dev")
 READY = Probe(recipe=ExecRecipe(command=("true",)), field="code", assertion="==", target=0)
@@ -106,7 +106,7 @@ def test_a_stopped_service_keeps_its_address_and_starts_again(backend: Backend) 
 
 def test_a_service_without_ports_that_ends_well_is_finished_and_keeps_its_address(backend: Backend) -> None:
     address = backend.converge(ENCLAVE, make_job()).address
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     live = job_in(backend)
     assert (live.address, live.exit_code, live.restarts, live.ready) == (address, 0, 0, True)
     assert backend.observe(ENCLAVE).services == {"job": live}
@@ -119,28 +119,28 @@ def test_a_finished_service_runs_again_when_it_is_asked_to_or_stopped_in_between
     job = make_job()
     for again in (job, replace(job, restart=True), replace(job, incarnation="second")):
         backend.converge(ENCLAVE, again)
-        eventually(lambda: job_in(backend).state is State.FINISHED)
+        until(lambda: job_in(backend).state is State.FINISHED)
     assert backend.converge(ENCLAVE, replace(job, running=False)).state is State.STOPPED
     backend.converge(ENCLAVE, job)
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
 
 
 @pytest.mark.parametrize("fields", [{"ports": Frozen({"http": Port(number=8000)})}, {"ready": READY}])
 def test_a_service_that_others_wait_for_is_never_finished(backend: Backend, fields: dict[str, object]) -> None:
     backend.converge(ENCLAVE, make_job(**fields))
-    eventually(lambda: job_in(backend).state is State.CRASHED)
+    until(lambda: job_in(backend).state is State.CRASHED)
     assert job_in(backend).exit_code == 0
 
 
 def test_a_service_that_ends_badly_is_never_finished(backend: Backend) -> None:
     backend.converge(ENCLAVE, make_job(3))
-    eventually(lambda: job_in(backend).state is State.CRASHED)
+    until(lambda: job_in(backend).state is State.CRASHED)
     assert job_in(backend).exit_code == 3
 
 
 def test_a_command_in_a_finished_service_fails_with_its_code_and_a_hint(backend: Backend) -> None:
     backend.converge(ENCLAVE, make_job())
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     with pytest.raises(StepError, match="ended with code 0") as caught:
         backend.execute(ENCLAVE, "job", STAMP, key="a", timeout=20)
     assert caught.value.hint
@@ -151,7 +151,7 @@ def test_files_of_a_finished_service_can_be_taken(backend: Backend) -> None:
     content = backend.put_artifact(ENCLAVE, make_files(motd="hello"))
     job = make_job(files=Frozen({"/site": Artifacts(names=("site",))}))
     backend.converge(ENCLAVE, replace(job, artifacts=Frozen({"site": content})))
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     captured = backend.capture(ENCLAVE, "job", "/site/motd.txt")
     assert [file.path for file in backend.get_artifact(ENCLAVE, captured)] == ["motd.txt"]
 

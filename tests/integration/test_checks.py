@@ -15,7 +15,7 @@ from gitopsd.daemon.roster import Roster, watched
 from gitopsd.daemon.work import Work
 from gitopsd.model.environment import Source
 from gitopsd.model.run import Run, Verdict
-from tests.daemons import Repository
+from tests.stage.repository import Checkout
 
 GOOD = "environments:\n  dev:\n    package: net\n  ci:\n    package: net\n"
 ONE_BROKEN = "environments:\n  dev:\n    package: net\n  ci:\n    package: net\n    timeout: soon\n"
@@ -28,7 +28,7 @@ class Desk:
     runs: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.repository = Repository(self.folder / "repo")
+        self.repository = Checkout(self.folder / "repo")
         self.source = Source(name="devnets", url=self.repository.url)
         self.roster = Roster((self.source,), suspended_file=self.folder / "suspended.json")
         parts = CheckParts(
