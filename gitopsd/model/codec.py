@@ -12,20 +12,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from gitopsd.kit.attributes import reader
 from gitopsd.model.classes import class_named, register
 from gitopsd.model.decoding import decode
 
 __all__ = ["canonical", "decode", "digest", "dumps", "encode", "loads", "register", "same"]
 
-_PLAIN = frozenset((type(None), bool, int, float, str))
-_EXACT = frozenset((type(None), bool, int, str))
-"""Of these types equal values have equal texts; ``-0.0`` equals ``0.0`` and NaN nothing."""
+_NONE = type(None)
+_PLAIN = frozenset((_NONE, bool, int, float, str))
 _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
 _CANONICAL = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False, sort_keys=True)
 
@@ -33,76 +31,72 @@ _CANONICAL = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_c
 def encode(value: object, *, whole: bool = True) -> Any:
     """A value of the model as plain JSON data; unless ``whole``, without the fields that take no part in equality
     (``field(compare=False)``). Raises TypeError for what the model does not know."""
-    return (_WHOLE if whole else _COMPARED).encode(value)
+    return (_WHOLE if whole else _COMPARED)[type(value)](value)
 
 
-class _Writer:
-    """Writes values; unless ``whole``, without the fields that take no part in equality."""
+class _Writers(dict[type, Callable[[Any], Any]]):
+    """How values of each type are written, found out at the first of them; unless ``whole``, without the fields that
+    take no part in equality."""
 
     def __init__(self, *, whole: bool) -> None:
+        super().__init__()
         self._whole = whole
-        self._by_type: dict[type, Callable[[Any], Any]] = {}
 
-    def encode(self, value: Any) -> Any:
-        kind = type(value)
-        if kind in _PLAIN:
-            return value
-        if kind is tuple:
-            encode = self.encode
-            return [item if type(item) in _PLAIN else encode(item) for item in value]
-        written = self._by_type.get(kind)
-        if written is None:
-            written = self._by_type[kind] = self._made(kind)
-        return written(value)
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        self[kind] = made = self._made(kind)
+        return made
 
     def _made(self, kind: type) -> Callable[[Any], Any]:
         if issubclass(kind, Mapping):
             return self._mapping
         if issubclass(kind, Enum):
             return lambda value: {"$": kind.__name__, "value": value.value}
-        if issubclass(kind, (bool, int, float, str)):
+        if kind is _NONE or issubclass(kind, (bool, int, float, str)):
             return lambda value: value
         if issubclass(kind, (tuple, list)):
-            return lambda value: [self.encode(item) for item in value]
+            return self._list
         if issubclass(kind, datetime):
             return lambda value: {"$": "time", "value": value.isoformat()}
         if dataclasses.is_dataclass(kind) and class_named(kind.__name__):
             return self._dataclass(kind)
         raise TypeError(f"not part of the model: {kind.__name__}")
 
+    def _list(self, value: Sequence[Any]) -> list[Any]:
+        return [item if (kind := type(item)) in _PLAIN else self[kind](item) for item in value]
+
     def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        encode = self.encode
         return {
-            "$" + key if key[:1] == "$" else key: item if type(item) in _PLAIN else encode(item)
+            "$" + key if key[:1] == "$" else key: item if (kind := type(item)) in _PLAIN else self[kind](item)
             for key, item in value.items()
         }
 
     def _dataclass(self, kind: type) -> Callable[[Any], Any]:
-        encode, fields = self.encode, [item for item in dataclasses.fields(kind) if self._whole or item.compare]
-        values = reader([item.name for item in fields])
+        fields = [item for item in dataclasses.fields(kind) if self._whole or item.compare]
         usual = [(item.name, item.default, type(item.default)) for item in fields]
+        tag = kind.__name__
 
         def written(value: Any) -> dict[str, Any]:
-            data: dict[str, Any] = {"$": kind.__name__}
-            for (name, default, its_type), item in zip(usual, values(value), strict=True):
-                if item is not default and (type(item) is not its_type or item != default):
-                    data[name] = item if type(item) in _PLAIN else encode(item)
+            data: dict[str, Any] = {"$": tag}
+            for name, default, its_type in usual:
+                item = getattr(value, name)
+                if item is not default and ((kind := type(item)) is not its_type or item != default):
+                    data[name] = item if kind in _PLAIN else self[kind](item)
             return data
 
         return written
 
 
-_WHOLE, _COMPARED = _Writer(whole=True), _Writer(whole=False)
+_WHOLE, _COMPARED = _Writers(whole=True), _Writers(whole=False)
 
 
 def canonical(value: object) -> str:
     """The one text of what a value is equal by: keys sorted, no blanks."""
-    return _CANONICAL.encode(_COMPARED.encode(value))
+    return _CANONICAL.encode(encode(value, whole=False))
 
 
 def dumps(value: object) -> str:
     """A value as JSON text that :func:`loads` reads; keys keep their order."""
-    return _JSON.encode(_WHOLE.encode(value))
+    return _JSON.encode(encode(value))
 
 
 def loads(text: str | bytes) -> Any:
@@ -117,29 +111,27 @@ def digest(value: object) -> str:
 
 def same(one: object, other: object) -> bool:
     """Whether two values have the same canonical text; unlike ``==`` it tells ``1`` from ``True`` and ``1.0``."""
-    if one is other:
-        return True
-    kind = type(one)
-    if kind in _EXACT:
-        return kind is type(other) and one == other
-    return (_COMPARISONS.get(kind) or _comparison(kind))(one, other)
+    return one is other or _SAME[type(one)](one, other)
 
 
-_COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {}
+class _Comparisons(dict[type, Callable[[Any, Any], bool]]):
+    """How values of each type are compared with others, found out at the first of them."""
+
+    def __missing__(self, kind: type) -> Callable[[Any, Any], bool]:
+        found: Callable[[Any, Any], bool] = _same_values
+        if issubclass(kind, (tuple, list)):
+            found = _same_items
+        elif issubclass(kind, Mapping):
+            found = _same_entries
+        elif kind is float:
+            found = _same_floats
+        elif dataclasses.is_dataclass(kind):
+            found = _same_fields(kind)
+        self[kind] = found
+        return found
 
 
-def _comparison(kind: type) -> Callable[[Any, Any], bool]:
-    """How values of a type are compared."""
-    found = _same_values
-    if issubclass(kind, (tuple, list)):
-        found = _same_items
-    elif issubclass(kind, Mapping):
-        found = _same_entries
-    elif kind is float:
-        found = _same_floats
-    elif dataclasses.is_dataclass(kind):
-        found = _same_fields(kind)
-    return _COMPARISONS.setdefault(kind, found)
+_SAME = _Comparisons()
 
 
 def _same_values(one: Any, other: Any) -> bool:
@@ -150,7 +142,7 @@ def _same_floats(one: float, other: Any) -> bool:
     return type(other) is float and repr(one) == repr(other)
 
 
-def _same_items(one: Any, other: Any) -> bool:
+def _same_items(one: Sequence[Any], other: Any) -> bool:
     return isinstance(other, (tuple, list)) and len(one) == len(other) and all(map(same, one, other))
 
 
@@ -158,21 +150,20 @@ def _same_entries(one: Mapping[str, Any], other: Any) -> bool:
     return (
         isinstance(other, Mapping)
         and one.keys() == other.keys()
-        and all(same(item, other[key]) for key, item in one.items())
+        and all(same(mine, other[key]) for key, mine in one.items())
     )
 
 
 def _same_fields(kind: type) -> Callable[[Any, Any], bool]:
-    values = reader([field.name for field in dataclasses.fields(kind) if field.compare])
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare)
 
     def equal(one: Any, other: Any) -> bool:
         if type(other) is not kind:
             return False
-        for mine, its in zip(values(one), values(other), strict=True):
-            if mine is not its:
-                exact = type(mine) in _EXACT
-                if not (type(mine) is type(its) and mine == its if exact else same(mine, its)):
-                    return False
+        for name in names:
+            mine, its = getattr(one, name), getattr(other, name)
+            if mine is not its and not _SAME[type(mine)](mine, its):
+                return False
         return True
 
     return equal

@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import Enum
-from functools import cache
 from types import UnionType
 from typing import Any, ForwardRef, Union, get_args, get_origin
 
@@ -122,9 +121,13 @@ class _Tagged:
         return self._fields
 
 
-@cache
+_TAGGED: dict[type, _Tagged] = {}
+
+
 def _tagged(kind: type) -> _Tagged:
-    return _Tagged(kind)
+    if kind not in _TAGGED:
+        _TAGGED[kind] = _Tagged(kind)
+    return _TAGGED[kind]
 
 
 def _described(data: Any) -> str:
