@@ -71,20 +71,24 @@ IMAGE = "python:3.12"
 def hit(url, name):
     return 'import urllib.request as u; u.urlopen("{}/{}"); '.format(url, name)
 
-def run(plan, url):
-    plan.run_python(name="first", run=hit(url, "first"))
-    plan.upload_files(src="./server.py", name="code")
-    plan.add_service("slow", ServiceConfig(
+def service(url, endpoint, title):
+    return ServiceConfig(
         image=IMAGE,
         cmd=["python3", "/code/server.py", "--listen=KURTOSIS_IP_ADDR_PLACEHOLDER"],
         ports={"http": PortSpec(8080, wait="60s")},
-        env_vars={"URL": url},
+        env_vars={"URL": url, "TITLE": title},
         files={"/code": "code"},
         ready_conditions=ReadyCondition(
-            recipe=GetHttpRequestRecipe(port_id="http", endpoint="/hit/service-gate"),
+            recipe=GetHttpRequestRecipe(port_id="http", endpoint=endpoint),
             field="code", assertion="==", target_value=200, interval="250ms", timeout="90s",
         ),
-    ))
+    )
+
+def run(plan, url):
+    plan.run_python(name="first", run=hit(url, "first"))
+    plan.upload_files(src="./server.py", name="code")
+    plan.add_service("early", service(url, "/", "first"))
+    plan.add_service("slow", service(url, "/hit/service-gate", "early"))
     wait = '''
 import time, urllib.error
 while True:

