@@ -138,7 +138,7 @@ http.server.ThreadingHTTPServer((address, 8080), Answer).serve_forever()
 """
 
 
-def of_counted(folder: Path) -> Path:
+def add_packages(folder: Path) -> None:
     """Writes the tests' own packages beside those of the sample."""
     for name, text in (("counted", COUNTED), ("late", LATE)):
         package = folder / "packages" / name
@@ -146,7 +146,6 @@ def of_counted(folder: Path) -> Path:
         (package / "kurtosis.yml").write_text(f"name: github.com/acme/{name}\n")
         (package / "main.star").write_text(text)
         (package / "server.py").write_text(SERVER)
-    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +209,8 @@ class Place:
             "rewrites": {address: self.repository.folder.as_uri()},
             "forges": {
                 "demo": {
-                    "type": "github",
+                    "type": "gitea",  # the client of GitHub's API waits a second after each write
                     "url": self.forge.url,
-                    "api": self.forge.url,
                     "token": {"env": "UPGRADE_FORGE_TOKEN"},
                 }
             },
@@ -380,7 +378,7 @@ def _reading(address: str) -> dict[str, Any]:
 def place(folder: Path, sample: Path, program: Program) -> Iterator[Place]:
     """Sets a place up in a folder and clears it: afterwards no process of it is left, however it ended."""
     shutil.copytree(sample, folder / "devnets", ignore=shutil.ignore_patterns("__pycache__"))
-    of_counted(folder / "devnets")
+    add_packages(folder / "devnets")
     pygit2.init_repository(folder / "devnets", initial_head="main")
     with (
         contextlib.closing(Counting()) as counter,
