@@ -102,17 +102,21 @@ class Program:
 
     @classmethod
     def make(cls, venv: Path) -> Program:
-        """An empty venv. What the tests' interpreter has comes behind the venv's own; a path in a ``.pth`` file is
-        only searched, so that no ``.pth`` file there, such as that of an editable installation, counts."""
+        """An empty venv."""
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=60)
-        made = cls(venv)
-        seen = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-        (made.packages / "libraries.pth").write_text("".join(f"{path}\n" for path in seen), "utf-8")
-        return made
+        return cls(venv)
 
     def install(self, wheel: Path) -> None:
-        """Puts a wheel in the place of the gitopsd that is there, and makes sure that it is what runs."""
+        """Puts a wheel in the place of the gitopsd that is there, and makes sure that it is what runs.
+
+        What the tests' interpreter has comes behind the venv's own, once pip is done, which must not see it. A path
+        in a ``.pth`` file is only searched: no ``.pth`` file there, such as that of an editable installation, counts.
+        """
+        libraries = self.packages / "libraries.pth"
+        libraries.unlink(missing_ok=True)
         _pip("--python", str(self.python), "install", "--no-deps", "--no-index", "--force-reinstall", str(wheel))
+        seen = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+        libraries.write_text("".join(f"{path}\n" for path in seen), "utf-8")
         told = self.run_python(
             "import gitopsd, gitopsd.daemon.release as r; print(gitopsd.__file__, r.program_version())"
         )
