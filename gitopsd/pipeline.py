@@ -78,7 +78,7 @@ def plan(asked: Follow, world: World) -> Planned:
     """A dry run: everything up to ``compare``, no effect anywhere. Raises what the stages raise."""
     site = world.site(asked)
     recorded = site.recorded
-    evaluation = _evaluated(site, recorded.head)
+    evaluation = evaluated(site, recorded.head)
     if evaluation.plan is None:
         return Planned(evaluation=evaluation)
     return Planned(
@@ -104,7 +104,7 @@ def _follow(site: Site) -> End:
         case (Held() | Suspended()) as hold:
             return hold
     site.announce()
-    evaluation = _evaluated(site, head)
+    evaluation = evaluated(site, head)
     if (wanted := evaluation.plan) is None:
         return Invalid(problems=evaluation.problems)
     recorded = site.recorded
@@ -130,7 +130,7 @@ def _follow(site: Site) -> End:
             return end
 
 
-def _evaluated(site: Site, head: Head) -> Evaluation:
+def evaluated(site: Site, head: Head) -> Evaluation:
     """The plan of the package at the commit, dependencies where the lock has them; no evaluation when nothing that it
     is a function of changed."""
     world, environment, commit = site.world, site.environment, site.asked.commit

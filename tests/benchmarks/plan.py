@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitopsd import pipeline
+from gitopsd.model.run import Follow
 from tests.benchmarks.measuring import Figure, wall
 from tests.benchmarks.packages import package_of_300, repository_of
 from tests.benchmarks.sites import opened
@@ -67,7 +68,7 @@ def _calls(folder: Path) -> Iterator[Figure]:
             site.repository.push(repository_of(package_of_300(), {"dev": {}}))
             commit = site.head()
             environment = site.environment(commit)
-            cold += wall(lambda: pipeline.plan(environment, commit, site.world), times=1)  # noqa: B023
+            cold += wall(lambda: pipeline.plan(Follow(environment=environment, commit=commit), site.world), times=1)  # noqa: B023
     yield Figure(
         benchmark="plan",
         what="the same inside the daemon, nothing cached, compared",
@@ -91,4 +92,4 @@ def _changed(site: Site, level: str) -> float:
     site.repository.push(repository_of(package_of_300(), {"dev": {"args": {"level": level}}}))
     commit = site.head()
     environment = site.environment(commit)
-    return wall(lambda: pipeline.plan(environment, commit, site.world), times=1)[0]
+    return wall(lambda: pipeline.plan(Follow(environment=environment, commit=commit), site.world), times=1)[0]

@@ -36,7 +36,7 @@ def opened(folder: Path, backend: str) -> Iterator[Site]:
         yield site
     finally:
         for environment, _ in site.store.environments():
-            pipeline.destroy(environment, site.world)
+            pipeline.destroy(environment, site.world, defined=False)
         site.close()
 
 

@@ -71,7 +71,7 @@ def test_every_plan_method_does_on_this_machine_what_it_says(site: LocalSite) ->
     assert f"  output: {json.dumps(told)}\n" in run_text(run)
     assert run_data(run)["output"] == told
     assert prints_of(run) == ["cache, db, web at http://web:8080: hello"]
-    plan = site.recorded.last_good
+    plan = site.recorded.head.good
     assert plan is not None
     assert {method_of(item.op) for item in plan.plan.instructions} == set(METHODS) - {"add_services"}
 

@@ -30,7 +30,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.repository = Checkout(self.folder / "repo")
         self.source = Source(name="devnets", url=self.repository.url)
-        self.roster = Roster((self.source,), suspended_file=self.folder / "suspended.json")
+        self.roster = Roster((self.source,))
         parts = CheckParts(
             git=GitMirrors(self.folder / "git"),
             evaluator=WorkerEvaluator(),

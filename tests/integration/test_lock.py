@@ -21,7 +21,7 @@ from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.ops import AddService, UploadFiles
 from gitopsd.model.package import Move
 from gitopsd.model.plan import Plan
-from gitopsd.model.run import Run, Trigger, Verdict
+from gitopsd.model.run import Follow, Run, Trigger, Verdict
 from tests.stage import records
 from tests.stage.repository import Repository
 from tests.stage.servers import HAS_HTTP_BACKEND, Host, serving
@@ -66,8 +66,8 @@ class Hub(Site):
 
     @property
     def plan(self) -> Plan:
-        assert self.recorded.last_good is not None
-        return self.recorded.last_good.plan
+        assert self.recorded.head.good is not None
+        return self.recorded.head.good.plan
 
     @property
     def image(self) -> str:
@@ -94,7 +94,7 @@ def test_a_dependency_without_a_commit_stays_where_it_is_until_it_is_asked_to_mo
     assert (run.verdict, site.image, moved(run)) == (Verdict.SUCCEEDED, "lib:1", ())
     assert site.follow(commit, trigger=Trigger.SYNC).verdict is Verdict.NOOP
 
-    planned = pipeline.plan(site.environment(commit), commit, site.world, update=True)
+    planned = pipeline.plan(site.asked(commit, trigger=Trigger.UPDATE), site.world)
     assert planned.diff is not None
     assert planned.diff.moved == (Move(source="github.com/acme/lib", before=one, after=two),)
     assert site.recorded.lock.pins[0].commit == one, "a dry run moves nothing"
@@ -231,7 +231,7 @@ def test_a_private_dependency_is_read_with_the_credential_of_its_environment_alo
         assert any(authorization for _, _, authorization in host.requests)
         host.requests.clear()
         other = Environment(name="pr-1", source=site.source, package="net", enclave="pr-1")
-        run = pipeline.follow(other, commit, site.world)
+        run = pipeline.follow(Follow(environment=other, commit=commit), site.world)
         assert (run.verdict, run.problems[0].reason) == (Verdict.INVALID, Reason.SOURCE_REFUSED)
         assert "github.com/acme/lib" in run.problems[0].message
         assert "s3cret" not in str(run.problems)

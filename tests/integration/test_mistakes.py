@@ -14,6 +14,7 @@ from gitopsd.errors import GitopsdError
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Source
 from gitopsd.model.plan import Problem
+from gitopsd.model.run import Follow
 from tests.stage.chain import Chain
 from tests.stage.processes import called
 from tests.stage.repository import Checkout
@@ -42,7 +43,7 @@ def problems(site: Chain, files: dict[str, str | None]) -> list[str]:
         return [str(Problem.of(error, "fetch"))]
     found = [*fetched.problems, *(item for items in fetched.broken.values() for item in items)]
     for environment in fetched.environments:
-        found += pipeline.follow(environment, commit, site.world).problems
+        found += pipeline.follow(Follow(environment=environment, commit=commit), site.world).problems
     return [str(problem) for problem in found]
 
 

@@ -10,7 +10,6 @@ import pytest
 from gitopsd import pipeline
 from gitopsd.errors import Reason
 from gitopsd.model.codec import dumps
-from gitopsd.model.record import RecordedEnclave
 from gitopsd.model.run import ConditionState, Done, Run, Trigger, Verdict
 from tests.stage.chain import PACKAGE, Chain
 
@@ -65,7 +64,7 @@ def test_a_service_that_never_becomes_ready_goes_back(site: Chain) -> None:
     good = site.push("{level: a}")
     site.follow(good)
     before = {name: site.backend.workload("dev", name).spec for name in ("db", "web")}
-    run = site.follow(site.push("{level: b, broken: 'broken:1'}"), preempt=lambda: "")
+    run = site.follow(site.push("{level: b, broken: 'broken:1'}"), newer=lambda: "")
     assert run.verdict is Verdict.ROLLED_BACK, run.problems
     assert run.restored == good.id
     assert "web never became ready" in run.problems[0].message
@@ -152,7 +151,7 @@ def test_a_new_commit_pre_empts_one_that_only_waits(site: Chain) -> None:
         return "f" * 40 if asked[-1] - asked[0] > 0.5 else ""
 
     started = site.world.clock.monotonic()
-    run = site.follow(site.push("{broken: 'broken:1', wait: 60s}"), preempt=newer)
+    run = site.follow(site.push("{broken: 'broken:1', wait: 60s}"), newer=newer)
     assert run.verdict is Verdict.SUPERSEDED
     assert run.superseded_by == "f" * 40
     assert site.world.clock.monotonic() - started < 30, "the port's wait of 60 s was not waited for"
@@ -236,22 +235,22 @@ def test_a_secret_that_is_not_bound_is_named_and_touches_nothing(site: Chain) ->
 
 def test_a_dry_run_has_no_effect(site: Chain) -> None:
     commit = site.push()
-    planned = pipeline.plan(site.environment(commit), commit, site.world)
+    planned = pipeline.plan(site.asked(commit), site.world)
     assert planned.diff and [change.action for change in planned.diff.changes if change.id == "service/web"] == [
         "create"
     ]
     assert site.backend.effects == []
-    assert site.recorded == RecordedEnclave(name="dev")
+    assert site.record.read("dev") is None
 
 
 def test_destroy_forgets_the_enclave(site: Chain) -> None:
     commit = site.push()
     environment = site.environment(commit)
     site.follow(commit)
-    pipeline.destroy(environment, site.world)
+    pipeline.destroy(environment, site.world, defined=False)
     assert not site.backend.observe("dev").exists
     assert site.recorded.steps == {}
-    assert site.recorded.last_good is None
+    assert site.recorded.head.good is None
 
 
 def test_a_force_push_leaves_the_enclave_as_it_is_until_a_person_agrees(site: Chain) -> None:

@@ -12,7 +12,7 @@ import pytest
 from gitopsd import pipeline
 from gitopsd.adapters.memory import Crash
 from gitopsd.errors import Reason
-from gitopsd.model.record import STUCK
+from gitopsd.model.head import Settled, Stuck
 from gitopsd.model.run import ConditionState, Run, Trigger, Verdict
 from tests.stage.chain import PACKAGE, Chain
 
@@ -64,7 +64,7 @@ def test_a_way_back_that_was_cut_off_is_finished(site: Chain) -> None:
     run = site.follow(bad)
     assert run.verdict in (Verdict.ROLLED_BACK, Verdict.HELD)
     assert site.backend.workload("dev", "web").spec.image.name == "web:1"
-    assert site.recorded.unfinished == ""
+    assert site.recorded.head.course == Settled()
     assert drift(site, run).verdict is Verdict.NOOP
 
 
@@ -83,13 +83,13 @@ def test_a_way_back_that_fails_stops_and_holds(site: Chain) -> None:
     site.ready = lambda workload: False
     run = site.follow(site.push(BROKEN))
     assert run.verdict is Verdict.ROLLBACK_FAILED
-    assert site.recorded.unfinished == STUCK
+    assert isinstance(site.recorded.head.course, Stuck)
     site.ready = lambda workload: True
     mark = len(site.backend.effects)
     assert drift(site, run).verdict is Verdict.NOOP
     assert site.backend.effects[mark:] == [] and state(site) is ConditionState.DEGRADED
     assert site.follow(site.push()).verdict is Verdict.SUCCEEDED
-    assert site.recorded.unfinished == ""
+    assert site.recorded.head.course == Settled()
 
 
 def test_the_last_good_plan_that_fails_again_is_not_bad(site: Chain) -> None:
@@ -150,7 +150,7 @@ def test_what_was_left_alone_before_is_left_alone_on_the_way_back(site: Chain) -
 
 def test_an_older_record_is_taken_over_once(site: Chain) -> None:
     run = site.follow(site.push())
-    site.keep(replace(site.recorded, scheme=0))
+    site.amend(lambda head: replace(head, scheme=0))
     mark = len(site.backend.effects)
     assert drift(site, run).verdict is Verdict.NOOP
     assert site.recorded.scheme == 1
@@ -164,5 +164,5 @@ def test_healed_drift_keeps_the_results_of_then_for_a_way_back(site: Chain) -> N
     site.backend.lose("dev", "web")
     drift(site, run)
     recorded = site.recorded
-    assert recorded.last_good
-    assert recorded.last_good.serials == {name: step.serial for name, step in recorded.steps.items()}
+    assert recorded.head.good
+    assert recorded.head.good.serials == {name: step.serial for name, step in recorded.steps.items()}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from gitopsd import pipeline
 from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.daemon.roster import Roster, watched
 from gitopsd.errors import Reason, StepError
@@ -100,7 +99,7 @@ def test_a_plan_reaches_no_address_that_it_may_not_and_changes_nothing(site: Cha
         for address in (internal.url + "/x", internal.url.replace("127.0.0.1", "localhost") + "/x"):
             package = f'def run(plan):\n    plan.upload_files("{address}")\n'
             commit = site.push(package=package)
-            found = pipeline.follow(site.environment(commit), commit, site.world)
+            found = site.follow(commit)
             assert found.verdict is Verdict.INVALID
             assert found.problems[0].reason is Reason.SOURCE_REFUSED
         assert internal.hits == {}
@@ -160,7 +159,7 @@ def test_metacharacters_arrive_as_they_are(site: Chain, word: str) -> None:
 def test_a_repository_cannot_claim_the_enclave_of_another(tmp_path: Path) -> None:
     """Attack case 17: it could run commands in the services of the other, and read its secrets there."""
     sources = [Source(name=name, url=f"https://example.invalid/{name}") for name in ("good", "evil")]
-    roster = Roster(tuple(sources), suspended_file=tmp_path / "suspended.json")
+    roster = Roster(tuple(sources))
     environments = [
         Environment(name=name, source=source, package=".", enclave="dev")
         for name, source in zip(("dev", "other"), sources, strict=True)
@@ -179,7 +178,7 @@ def test_a_repository_cannot_claim_the_enclave_of_another(tmp_path: Path) -> Non
 
 def test_a_renamed_environment_keeps_its_enclave(tmp_path: Path) -> None:
     source = Source(name="good", url="https://example.invalid/good")
-    roster = Roster((source,), suspended_file=tmp_path / "suspended.json")
+    roster = Roster((source,))
     for name in ("dev", "renamed"):
         roster.update(watched(source), (Environment(name=name, source=source, package=".", enclave="dev"),), {})
     member = roster.member("renamed")

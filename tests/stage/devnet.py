@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from gitopsd.adapters.memory import Fuse, MemoryBackend
-from gitopsd.apply import Site, apply
+from gitopsd.apply import apply
 from gitopsd.compare import Facts, compare
+from gitopsd.model import head as heads
 from gitopsd.model.diff import Diff
-from gitopsd.model.environment import Environment, Policy, Source
+from gitopsd.model.environment import Commit, Environment, Policy, Source
+from gitopsd.model.head import Head, LastGood
 from gitopsd.model.plan import Plan
-from gitopsd.model.record import Intent, LastGood, RecordedEnclave, Step
-from gitopsd.model.run import Applied
+from gitopsd.model.record import Intent, Recorded, Step, finished, headed, intended
+from gitopsd.model.run import Applied, Follow
 from gitopsd.model.values import Frozen
+from gitopsd.session import Session, Sessions
+from gitopsd.world import Site, World, nothing_newer
 from tests.stage import records
-from tests.stage.ports import BoundSecrets, PlainEvaluator, Silence, SteppingClock, Uploads
+from tests.stage.ports import BoundSecrets, NoHeads, PlainEvaluator, Silence, SteppingClock, Uploads
 
 ENCLAVE = "devnet"
 
@@ -34,8 +40,9 @@ class Devnet:
         self.clock = SteppingClock()
 
     @property
-    def recorded(self) -> RecordedEnclave:
-        return self.record.load(ENCLAVE)
+    def recorded(self) -> Recorded:
+        kept = self.record.read(ENCLAVE)
+        return Recorded() if kept is None else kept.recorded
 
     def facts(self, commit: str) -> Facts:
         return Facts(
@@ -46,24 +53,27 @@ class Devnet:
         return compare(plan, self.recorded, self.backend.observe(ENCLAVE), self.policy, self.facts(commit))
 
     def apply(self, diff: Diff, commit: str = "c1", *, rollback: bool = False) -> Applied:
-        return apply(diff, self.site(commit, rollback=rollback), lambda: "")
+        return apply(diff, self.site(commit, rollback=rollback), nothing_newer)
 
     def site(self, commit: str, *, rollback: bool = False) -> Site:
         source = Source(name="repo", url="https://example.invalid/repo")
         environment = Environment(name="dev", source=source, package=".", enclave=ENCLAVE, policy=self.policy)
-        return Site(
-            environment=environment,
-            backend=self.backend,
-            record=self.record,
-            evaluator=PlainEvaluator(),
-            secrets=self.secrets,
+        world = World(
             git=self.uploads,  # type: ignore[arg-type]  # only files() is reached here
             downloads=self.uploads,  # type: ignore[arg-type]
+            evaluator=PlainEvaluator(),
+            backends={"local": self.backend},
+            records={"local": Sessions(self.record, writer="a process of its own")},
+            heads=NoHeads(),
+            store=None,  # type: ignore[arg-type]  # no run ends here, only applies
+            reports=None,  # type: ignore[arg-type]
+            secrets=self.secrets,
             clock=self.clock,
             journal=Silence(),
-            commit=commit,
-            rollback=rollback,
         )
+        made = Commit(url=source.url, ref=source.ref, id=commit)
+        site = world.site(Follow(environment=environment, commit=made))
+        return site.returning(commit) if rollback else site
 
     def deploy(self, plan: Plan, commit: str = "c1") -> Applied:
         """Compares and applies; a whole apply becomes the last good one, as in a run."""
@@ -74,26 +84,27 @@ class Devnet:
         return applied
 
     def remember(self, plan: Plan, commit: str) -> None:
-        recorded = self.recorded
-        serials = Frozen({name: step.serial for name, step in recorded.steps.items()})
-        good = LastGood(commit=commit, plan=plan, serials=serials)
-        head = replace(recorded, commit=commit, plan_digest=plan.digest, last_good=good)
-        self.keep(head)
+        good = LastGood(commit=commit, plan=plan, digest=plan.digest, serials=self.recorded.serials)
+        self.amend(partial(heads.achieved, good=good))
 
-    def keep(self, head: RecordedEnclave) -> None:
-        """Records a head as it is."""
-        self.record.save_head(ENCLAVE, head)
+    def session(self) -> Session:
+        """The record in the hands of another process."""
+        return Sessions(self.record, writer="another").open(ENCLAVE)
+
+    def amend(self, change: Callable[[Head], Head]) -> None:
+        """Changes the head."""
+        self.session().change(partial(headed, change=change))
 
     def keep_begun(self, intent: Intent) -> None:
         """Records that a step was begun."""
-        self.record.begin(ENCLAVE, intent)
+        self.session().change(partial(intended, intent=intent))
 
     def keep_finished(self, step: Step) -> None:
         """Records a finished step."""
-        self.record.finish(ENCLAVE, step)
+        self.session().change(partial(finished, step=step))
 
     def go_back(self) -> Applied:
-        good = self.recorded.last_good
+        good = self.recorded.head.good
         assert good is not None
         return self.apply(self.compare(good.plan, good.commit), good.commit, rollback=True)
 

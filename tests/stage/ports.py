@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gitopsd.errors import Reason, UserError
 from gitopsd.kit.content import content_digest
+from gitopsd.model.head import Head
 from gitopsd.model.package import EvaluationRequest, TreeFile, YamlDocument
 from gitopsd.model.plan import Evaluation, Instruction, Problem
 from gitopsd.model.values import Json, thaw
@@ -82,4 +83,17 @@ class Silence:
         pass
 
     def problem(self, environment: str, problem: Problem) -> None:
+        pass
+
+
+class NoHeads:
+    """Heads of a daemon that keeps none."""
+
+    def load(self, environment: str) -> None:
+        return None
+
+    def keep(self, environment: str, head: Head) -> None:
+        raise AssertionError("a head was kept beside the record")
+
+    def drop(self, environment: str) -> None:
         pass

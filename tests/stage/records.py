@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitopsd.adapters.local.record import FileRecord
-from gitopsd.adapters.memory import Fuse, MemoryRecord
+from gitopsd.adapters.local.record import FileRecords
+from gitopsd.adapters.memory import Fuse, MemoryRecords
 
 
-def in_memory(fuse: Fuse | None = None) -> MemoryRecord:
+def in_memory(fuse: Fuse | None = None) -> MemoryRecords:
     """Records that end with the test; ``fuse`` may cut the world off between two writes."""
-    return MemoryRecord(fuse=fuse)
+    return MemoryRecords(fuse=fuse)
 
 
-def in_files(folder: Path) -> FileRecord:
+def in_files(folder: Path) -> FileRecords:
     """Records in a state folder, which a daemon may have written."""
-    return FileRecord(folder)
+    return FileRecords(folder)

@@ -122,16 +122,18 @@ def _basic(token: str) -> str:
 
 
 class Counting:
-    """An HTTP server on loopback that counts ``GET /NAME`` by name."""
+    """An HTTP server on loopback that counts ``GET /NAME`` by name; names in ``closed`` are answered with 503."""
 
     def __init__(self) -> None:
         self.hits: Counter[str] = Counter()
+        self.closed: set[str] = set()
         counting = self
 
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                counting.hits[self.path.strip("/")] += 1
-                self.send_response(200)
+                name = self.path.strip("/")
+                counting.hits[name] += 1
+                self.send_response(503 if name in counting.closed else 200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

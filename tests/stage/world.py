@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gitopsd import pipeline
 from gitopsd.adapters.clock import SystemClock
 from gitopsd.adapters.downloads import HttpDownloads
 from gitopsd.adapters.git.mirrors import GitMirrors, GitRules
+from gitopsd.adapters.heads import FileHeads
 from gitopsd.adapters.store import SqlStore
 from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerSettings
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Commit, Environment, Source
+from gitopsd.model.head import Head
 from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.plan import Evaluation
-from gitopsd.model.record import RecordedEnclave
-from gitopsd.model.run import Run
-from gitopsd.ports import Backend, Record
+from gitopsd.model.record import Recorded, headed
+from gitopsd.model.run import Follow, Run, Trigger
+from gitopsd.ports import Backend, Records
+from gitopsd.report import QueuedReports
+from gitopsd.session import Sessions
+from gitopsd.world import nothing_newer
 from tests.stage.ports import BoundSecrets, Silence
 from tests.stage.repository import Checkout, Repository
 
@@ -41,7 +47,7 @@ class Site:
         state: Path,
         repository: Checkout | Repository,
         backend: Backend,
-        record: Record,
+        record: Records,
         *,
         rules: GitRules | None = None,
         hosts: tuple[str, ...] = (),
@@ -63,16 +69,19 @@ class Site:
 
     def start(self) -> None:
         """A daemon of its own on the same enclaves and the same folder."""
+        store, clock, journal = SqlStore(self.history), SystemClock(), Silence()
         self.world = pipeline.World(
             git=GitMirrors(self.state, self.rules),
             downloads=HttpDownloads(self.state / "downloads", allowed_hosts=self.hosts),
             evaluator=CountingEvaluator(self.workers),
             backends={"local": self.backend},
-            records={"local": self.record},
-            store=SqlStore(self.history),
+            records={"local": Sessions(self.record, writer="test")},
+            heads=FileHeads(self.state / "heads", older=self.state / "suspended.json"),
+            store=store,
+            reports=QueuedReports(store=store, clock=clock, journal=journal, wake=lambda: None),
             secrets=self.secrets,
-            clock=SystemClock(),
-            journal=Silence(),
+            clock=clock,
+            journal=journal,
         )
 
     @property
@@ -95,20 +104,27 @@ class Site:
         assert not found.problems, found.problems
         return found.environments[0]
 
-    def follow(self, commit: Commit, **options: Any) -> Run:
-        return pipeline.follow(self.environment(commit), commit, self.world, **options)
+    def asked(self, commit: Commit, *, trigger: Trigger = Trigger.COMMIT) -> Follow:
+        """That the first environment of a commit follows it."""
+        return Follow(environment=self.environment(commit), commit=commit, trigger=trigger)
+
+    def follow(
+        self, commit: Commit, *, trigger: Trigger = Trigger.COMMIT, newer: Callable[[], str] = nothing_newer
+    ) -> Run:
+        return pipeline.follow(self.asked(commit, trigger=trigger), self.world, newer)
 
     def check_drift(self, commit: Commit) -> Run:
         return pipeline.check_drift(self.environment(commit), self.world)
 
     @property
-    def recorded(self) -> RecordedEnclave:
+    def recorded(self) -> Recorded:
         """What is recorded of the enclave ``dev``."""
-        return self.record.load("dev")
+        kept = self.record.read("dev")
+        return Recorded() if kept is None else kept.recorded
 
-    def keep(self, head: RecordedEnclave) -> None:
-        """Records a head of the enclave ``dev`` as it is."""
-        self.record.save_head("dev", head)
+    def amend(self, change: Callable[[Head], Head]) -> None:
+        """Another process gives the enclave ``dev`` another head."""
+        Sessions(self.record, writer="another").open("dev").change(partial(headed, change=change))
 
 
 def prints_of(run: Run) -> list[str]:
