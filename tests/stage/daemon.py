@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import yaml
 
 from gitopsd.cli.reach import Where, reached
 from gitopsd.daemon.client import Client, connect
+from gitopsd.errors import UserError
 from gitopsd.model.run import Run
 from gitopsd.web.commands import (
     DestroyRequest,
@@ -127,7 +129,8 @@ class Daemon:
             (found,) = [item for item in commands.ask(StatusRequest()) if isinstance(item, Result)]
             assert isinstance(found.value, StatusAnswer)
             for item in found.value.environments:
-                list(commands.ask(DestroyRequest(environment=item.name)))
+                with suppress(UserError):  # one whose backend is not configured has nothing to destroy
+                    list(commands.ask(DestroyRequest(environment=item.name)))
 
     def ask(self, request: Request, kind: type[A]) -> A:
         """The answer of the daemon by its socket, without a program: for what is asked often."""
