@@ -30,7 +30,7 @@ from gitopsd.model import head as heads
 from gitopsd.model.diff import Diff
 from gitopsd.model.ends import Achieved, End, Failed, Held, Invalid, NothingToCheck, Suspended, WentBack
 from gitopsd.model.environment import Commit, Environment
-from gitopsd.model.head import Head, LastGood, Returning
+from gitopsd.model.head import Head, LastGood, Settled
 from gitopsd.model.package import EvaluationRequest, moves
 from gitopsd.model.plan import Evaluation, Plan
 from gitopsd.model.record import Recorded, headed
@@ -231,7 +231,7 @@ def _check(site: Site) -> End:
     recorded = site.recorded
     if (good := checked_plan(recorded.head)) is None:
         return NothingToCheck()
-    returns = isinstance(recorded.head.course, Returning)
+    returns = not isinstance(recorded.head.course, Settled)
     here = site.returning(good.commit) if returns else site
     diff = _difference(here, good.plan, recorded, good if returns else None)
     applied = apply(diff, here, site.newer)

@@ -8,7 +8,7 @@ from gitopsd.errors import Reason
 from gitopsd.model.diff import Action, Diff
 from gitopsd.model.ends import Held
 from gitopsd.model.environment import Policy, PrunePolicy
-from gitopsd.model.head import Head, LastGood, Returning, Settled
+from gitopsd.model.head import Head, LastGood, Returning, Settled, Under
 
 
 def checked_plan(head: Head) -> LastGood | None:
@@ -19,6 +19,8 @@ def checked_plan(head: Head) -> LastGood | None:
             return head.good
         case Returning() if pending_return(head) is head.good:
             return head.good
+        case Under(plan=plan) if head.good is not None and plan == head.good.digest:
+            return head.good  # the last good plan itself failed when it was applied again
         case _:
             return None
 

@@ -13,8 +13,8 @@ from typing import Any
 
 _HOMES = (
     "gitopsd.model.values", "gitopsd.model.package", "gitopsd.model.parts", "gitopsd.model.ops", "gitopsd.model.plan",
-    "gitopsd.errors", "gitopsd.model.environment", "gitopsd.model.head", "gitopsd.model.record", "gitopsd.model.diff", "gitopsd.model.run",
-    "gitopsd.model.calls",
+    "gitopsd.errors", "gitopsd.model.environment", "gitopsd.model.head", "gitopsd.model.record", "gitopsd.model.diff",
+    "gitopsd.model.run", "gitopsd.model.calls",
 )  # fmt: skip
 """Where classes are looked for, what an evaluation needs first: each class that is made costs half a millisecond."""
 _CLASSES: dict[str, type] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitopsd.ports import Record
+from gitopsd.ports import Records
 from tests.stage import records
 from tests.stage.daemon import Daemon
 from tests.stage.repository import Checkout
@@ -87,13 +87,14 @@ def pushed(folder: Path, counter: Counting) -> Checkout:
     return repository
 
 
-def reached(daemon: Daemon, record: Record, lines: int) -> bool:
+def reached(daemon: Daemon, record: Records, lines: int) -> bool:
     """Whether the log tells of so many steps, or all is done."""
     return daemon.steps() >= lines or is_done(record)
 
 
-def is_done(record: Record) -> bool:
-    return record.load("dev").last_good is not None
+def is_done(record: Records) -> bool:
+    kept = record.read("dev")
+    return kept is not None and kept.recorded.head.good is not None
 
 
 @pytest.mark.slow
@@ -122,11 +123,13 @@ def test_a_restart_of_a_finished_devnet_does_nothing(tmp_path: Path, counter: Co
         daemon.start()
         until(partial(is_done, record), "it is deployed")
         daemon.kill()
-        steps, mark = record.load("dev").steps, daemon.steps()
+        before, mark = record.read("dev"), daemon.steps()
         daemon.start()
         repository.push({"README.md": "words\n"})
         until(lambda: any(line.get("verdict") == "no-op" for line in daemon.lines()), "it followed another commit")
         assert daemon.stop() == 0
         assert daemon.steps() == mark
-        assert record.load("dev").steps == steps
+        after = record.read("dev")
+        assert before is not None and after is not None
+        assert after.recorded.steps == before.recorded.steps
         assert counter.hits == dict.fromkeys(ONE_SHOTS, 1)

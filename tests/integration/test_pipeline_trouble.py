@@ -12,7 +12,8 @@ import pytest
 from gitopsd import pipeline
 from gitopsd.adapters.memory import Crash
 from gitopsd.errors import Reason
-from gitopsd.model.head import Settled, Stuck
+from gitopsd.model.head import SCHEME, Settled, Stuck
+from gitopsd.model.record import Recorded
 from gitopsd.model.run import ConditionState, Run, Trigger, Verdict
 from tests.stage.chain import PACKAGE, Chain
 
@@ -58,9 +59,9 @@ def test_a_way_back_that_was_cut_off_is_finished(site: Chain) -> None:
         with suppress(Crash):
             site.follow(bad)
         site.backend.fuse.after = None
-        if site.recorded.bad_plans:
+        if site.recorded.head.bad_plans:
             break
-    assert site.recorded.bad_plans, "it died on the way back"
+    assert site.recorded.head.bad_plans, "it died on the way back"
     run = site.follow(bad)
     assert run.verdict in (Verdict.ROLLED_BACK, Verdict.HELD)
     assert site.backend.workload("dev", "web").spec.image.name == "web:1"
@@ -119,16 +120,17 @@ def test_going_back_twice_stays_pinned_to_the_newest_commit(site: Chain) -> None
 def test_an_interrupted_step_holds_until_a_person_syncs(site: Chain) -> None:
     site.follow(site.push(more="interrupted: hold"))
     commit = site.push(package=MIGRATE_FIRST, more="interrupted: hold")
-    begin = site.record.begin
+    write = site.record.write
 
-    def cut(enclave: str, intent: object) -> None:
-        begin(enclave, intent)  # type: ignore[arg-type]
-        raise Crash
+    def cut(enclave: str, generation: int, before: Recorded, after: Recorded) -> None:
+        write(enclave, generation, before, after)
+        if after.intents.keys() - before.intents.keys():
+            raise Crash
 
-    site.record.begin = cut  # type: ignore[method-assign]
+    site.record.write = cut  # type: ignore[method-assign]
     with suppress(Crash):
         site.follow(commit)
-    site.record.begin = begin  # type: ignore[method-assign]
+    site.record.write = write  # type: ignore[method-assign]
     held = site.follow(commit)
     assert held.verdict is Verdict.HELD and held.problems[0].reason is Reason.INTERRUPTED
     assert "db: migrate" not in site.ran("exec")
@@ -153,7 +155,7 @@ def test_an_older_record_is_taken_over_once(site: Chain) -> None:
     site.amend(lambda head: replace(head, scheme=0))
     mark = len(site.backend.effects)
     assert drift(site, run).verdict is Verdict.NOOP
-    assert site.recorded.scheme == 1
+    assert site.recorded.head.scheme == SCHEME
     site.backend.lose("dev", "web")
     assert drift(site, run).verdict is Verdict.SUCCEEDED
     assert [verb for verb, _ in site.backend.effects[mark:]][-1] == "start"

@@ -246,6 +246,7 @@ def test_a_record_of_an_older_release_is_taken_over_once_nothing_differs() -> No
     [
         (Settled(), GOOD, None),
         (Under(plan=BAD.digest), None, None),
+        (Under(plan=GOOD.digest), GOOD, None),
         (Returning(good=GOOD.digest), GOOD, GOOD),
         (Returning(good=OLDER.digest), None, OLDER),
         (Returning(good="unknown"), None, None),
