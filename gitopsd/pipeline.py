@@ -54,8 +54,8 @@ class Planned:
 
 
 def follow(asked: Follow, world: World, newer: Newer = nothing_newer) -> Run:
-    """Makes an environment follow a commit: evaluates, compares, applies, rolls back. Raises UserError for a backend
-    that is not configured; everything else is an end."""
+    """Makes an environment follow a commit: evaluates, compares, applies, rolls back. An error is an end
+    as well: never raises for one that gitopsd knows."""
     return world.site(asked, newer).run(_follow)
 
 

@@ -72,7 +72,8 @@ class World:
         return _named(self.backends, environment)
 
     def ledger_of(self, environment: Environment) -> Ledger:
-        """The record of an environment, not claimed yet. UserError ENVIRONMENT_INVALID as above."""
+        """The record of an environment, not claimed yet. What is asked of it raises UserError ENVIRONMENT_INVALID as
+        above."""
         return Ledger(self, environment)
 
     def suspension_of(self, environment: Environment) -> Suspension | None:
@@ -89,7 +90,7 @@ class World:
         self.reports.ended(run)
 
     def site(self, asked: Follow, newer: Newer = nothing_newer) -> Site:
-        """The environment that a run is for, with its ports. UserError ENVIRONMENT_INVALID as above."""
+        """The environment that a run is for, with its ports."""
         return Site(world=self, asked=asked, newer=newer, ledger=self.ledger_of(asked.environment))
 
 
@@ -102,9 +103,12 @@ class Ledger:
     def __init__(self, world: World, environment: Environment) -> None:
         self._world = world
         self._environment = environment
-        self._sessions = _named(world.records, environment)
         self._session: Session | None = None
         self._lock = threading.Lock()
+
+    @property
+    def _sessions(self) -> Sessions:
+        return _named(self._world.records, self._environment)
 
     @property
     def recorded(self) -> Recorded:

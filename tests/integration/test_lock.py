@@ -87,17 +87,19 @@ def moved(run: Run) -> tuple[Move, ...]:
 def test_a_dependency_without_a_commit_stays_where_it_is_until_it_is_asked_to_move(site: Hub) -> None:
     one = site.lib.commit(library("lib:1"))
     assert site.follow(site.push(MAIN % "a")).verdict is Verdict.SUCCEEDED
-    assert [(pin.root, pin.ref, pin.commit) for pin in site.recorded.lock.pins] == [("github.com/acme/lib", "", one)]
+    assert [(pin.root, pin.ref, pin.commit) for pin in site.recorded.head.lock.pins] == [
+        ("github.com/acme/lib", "", one)
+    ]
     two = site.lib.commit(library("lib:2"))
     commit = site.push(MAIN % "b")
     run = site.follow(commit)
     assert (run.verdict, site.image, moved(run)) == (Verdict.SUCCEEDED, "lib:1", ())
     assert site.follow(commit, trigger=Trigger.SYNC).verdict is Verdict.NOOP
 
-    planned = pipeline.plan(site.asked(commit, trigger=Trigger.UPDATE), site.world)
+    planned = pipeline.plan(site.to_follow(commit, trigger=Trigger.UPDATE), site.world)
     assert planned.diff is not None
     assert planned.diff.moved == (Move(source="github.com/acme/lib", before=one, after=two),)
-    assert site.recorded.lock.pins[0].commit == one, "a dry run moves nothing"
+    assert site.recorded.head.lock.pins[0].commit == one, "a dry run moves nothing"
 
     run = site.follow(commit, trigger=Trigger.UPDATE)
     assert (run.verdict, site.image) == (Verdict.SUCCEEDED, "lib:2")
@@ -138,7 +140,7 @@ def test_a_dependency_that_is_not_imported_any_more_leaves_the_lock(site: Hub) -
     site.lib.commit(library("lib:1"))
     site.follow(site.push(MAIN % "a"))
     site.follow(site.push('def run(plan):\n    plan.add_service("web", ServiceConfig(image="own:1"))\n'))
-    assert site.recorded.lock.pins == ()
+    assert site.recorded.head.lock.pins == ()
     site.lib.commit(library("lib:2"))
     site.follow(site.push(MAIN % "a"))
     assert site.image == "lib:2"
@@ -157,7 +159,7 @@ def test_a_branch_a_tag_and_a_commit_are_locked_each_for_itself(site: Hub) -> No
     )
     commit = site.push(main)
     site.follow(commit)
-    assert {pin.ref: pin.commit for pin in site.recorded.lock.pins} == {"next": two, "v1": one, one: one}
+    assert {pin.ref: pin.commit for pin in site.recorded.head.lock.pins} == {"next": two, "v1": one, one: one}
     three = site.lib.commit(library("lib:3"), branch="next")
     site.lib.tag("v1", three, annotated=False)
     assert site.follow(commit).verdict is Verdict.NOOP
@@ -191,7 +193,7 @@ def test_a_move_that_fails_is_rolled_back_together_with_the_lock(site: Hub) -> N
     site.broken.add("lib:2")
     run = site.follow(commit, trigger=Trigger.UPDATE)
     assert run.verdict is Verdict.ROLLED_BACK
-    assert [pin.commit for pin in site.recorded.lock.pins] == [one]
+    assert [pin.commit for pin in site.recorded.head.lock.pins] == [one]
     assert site.follow(commit).verdict is Verdict.NOOP, "what runs is what the lock says"
 
 
@@ -202,9 +204,9 @@ def test_a_rollback_by_a_person_goes_back_to_the_lock_of_that_plan(site: Hub) ->
     two = site.lib.commit(library("lib:2"))
     commit = site.push(MAIN % "b")
     site.follow(commit, trigger=Trigger.UPDATE)
-    assert [pin.commit for pin in site.recorded.lock.pins] == [two]
+    assert [pin.commit for pin in site.recorded.head.lock.pins] == [two]
     assert pipeline.roll_back(site.environment(commit), site.world).verdict is Verdict.ROLLED_BACK
-    assert [pin.commit for pin in site.recorded.lock.pins] == [one]
+    assert [pin.commit for pin in site.recorded.head.lock.pins] == [one]
     site.follow(site.push(MAIN % "c"))
     assert site.image == "lib:1"
 

@@ -235,7 +235,7 @@ def test_a_secret_that_is_not_bound_is_named_and_touches_nothing(site: Chain) ->
 
 def test_a_dry_run_has_no_effect(site: Chain) -> None:
     commit = site.push()
-    planned = pipeline.plan(site.asked(commit), site.world)
+    planned = pipeline.plan(site.to_follow(commit), site.world)
     assert planned.diff and [change.action for change in planned.diff.changes if change.id == "service/web"] == [
         "create"
     ]

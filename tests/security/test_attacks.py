@@ -16,6 +16,7 @@ from gitopsd.errors import Reason, StepError
 from gitopsd.model.environment import Environment, Source
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import Frozen, Json
+from gitopsd.session import Sessions
 from tests.stage import records
 from tests.stage.chain import Chain
 from tests.stage.servers import Counting
@@ -112,27 +113,31 @@ def test_a_plan_reaches_no_address_that_it_may_not_and_changes_nothing(site: Cha
 
 def test_a_record_that_another_hand_edited_is_an_error_and_nothing_is_done(site: Chain, tmp_path: Path) -> None:
     """Attack case 43: neither half a record nor a foreign type in it is carried out."""
-    site.world = replace(site.world, records={"local": records.in_files(tmp_path / "backend")})
-    commit = site.push()
-    assert site.follow(commit).verdict is Verdict.SUCCEEDED
+
+    def restart() -> None:
+        kept = Sessions(records.in_files(tmp_path / "backend"), writer="another")
+        site.world = replace(site.world, records={"local": kept})
+
+    restart()
+    assert site.follow(site.push()).verdict is Verdict.SUCCEEDED
     mark = len(site.backend.effects)
-    record = tmp_path / "backend/enclaves/dev/record"
-    for file in (record / "last_good.json", next((record / "steps").iterdir()), record / "head.json"):
-        good = file.read_bytes()
-        for damage in (
-            b"",
-            good[: len(good) // 2],
-            b'{"$":"Path","value":"/"}',
-            b"[]",
-            good.replace(b'"$"', b'"$x"', 1),
-        ):
-            file.write_bytes(damage)
-            site.world = replace(site.world, records={"local": records.in_files(tmp_path / "backend")})
-            run = site.follow(site.push("{level: debug}", extra=damage.hex()))
-            assert run.verdict in UNTOUCHED, (file, damage[:40], run)
-            assert run.problems[0].reason is Reason.RESULT_LOST
-            assert len(site.backend.effects) == mark
-        file.write_bytes(good)
+    file = tmp_path / "backend/enclaves/dev/record/record.jsonl"
+    good = file.read_bytes()
+    for damage in (
+        b"",
+        b"[]\n" + good,
+        good.replace(b'"$"', b'"$x"', 1),
+        good.replace(b'"Head"', b'"Path"', 1),
+        good[:40] + good[44:],
+    ):
+        assert damage != good
+        file.write_bytes(damage)
+        restart()
+        run = site.follow(site.push("{level: debug}", extra=damage.hex()))
+        assert run.verdict in UNTOUCHED, (damage[:40], run)
+        assert run.problems[0].reason is Reason.RESULT_LOST
+        assert len(site.backend.effects) == mark
+    assert file.read_bytes() == damage
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "shim", ".web.lock", "W" * 64, "a\nb", "$(id)"])

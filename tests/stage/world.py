@@ -104,14 +104,14 @@ class Site:
         assert not found.problems, found.problems
         return found.environments[0]
 
-    def asked(self, commit: Commit, *, trigger: Trigger = Trigger.COMMIT) -> Follow:
+    def to_follow(self, commit: Commit, *, trigger: Trigger = Trigger.COMMIT) -> Follow:
         """That the first environment of a commit follows it."""
         return Follow(environment=self.environment(commit), commit=commit, trigger=trigger)
 
     def follow(
         self, commit: Commit, *, trigger: Trigger = Trigger.COMMIT, newer: Callable[[], str] = nothing_newer
     ) -> Run:
-        return pipeline.follow(self.asked(commit, trigger=trigger), self.world, newer)
+        return pipeline.follow(self.to_follow(commit, trigger=trigger), self.world, newer)
 
     def check_drift(self, commit: Commit) -> Run:
         return pipeline.check_drift(self.environment(commit), self.world)
