@@ -22,6 +22,7 @@ from gitopsd.evaluate.methods import METHODS
 from gitopsd.evaluate.types import TYPE_NAMES
 from gitopsd.fetch.rules import KEYS
 from gitopsd.model import environment as environments
+from tests.releases import PYPROJECT, RELEASES, version_in
 
 
 def page(name: str) -> str:
@@ -97,3 +98,14 @@ def test_the_options_of_a_verb_are_those_of_its_section(verb: str) -> None:
 def test_every_exit_code_is_documented() -> None:
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page("cli"), re.MULTILINE)}
     assert codes == {code.value for code in Exit} | {130, 141}
+
+
+def test_the_changelog_has_a_section_for_each_release_and_for_the_version_to_come() -> None:
+    sections = re.findall(r"^## (\S+)", page("changelog"), re.MULTILINE)
+    assert sections == [version_in(PYPROJECT.read_text("utf-8")), *[release.version for release in reversed(RELEASES)]]
+
+
+def test_the_section_of_the_version_to_come_says_what_changes_how_to_upgrade_and_what_is_refused() -> None:
+    section = page("changelog").partition("\n## ")[2].partition("\n## ")[0]
+    headings = re.findall(r"^### (.+)$", section, re.MULTILINE)
+    assert headings == ["What changes for users", "Upgrade steps", "Refused now"]

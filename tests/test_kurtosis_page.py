@@ -16,8 +16,8 @@ from gitopsd.evaluate.types import SIGNATURES
 from gitopsd.model.ops import Kind
 from gitopsd.model.parts import Image, ServiceSpec, User
 from gitopsd.resolve.closure import ARGUMENTS, warned
-from tests.evaluating import Script, ScriptedPlan, evaluate_script
 from tests.kurtosis_page import ON_LOCAL, PAGE, TASKS, WARNED, WARNED_OF, on_local, page
+from tests.stage.scripted import Script, ScriptedPlan, evaluate_script
 
 SAMPLES: dict[str, Callable[[ScriptedPlan], Any]] = {
     "public_ports": lambda plan: {"http": plan.make("PortSpec", 80)},

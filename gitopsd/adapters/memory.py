@@ -7,24 +7,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from gitopsd.errors import Reason, StepError
+from gitopsd.errors import Reason, StepError, TransientError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
 from gitopsd.model.codec import digest, dumps, loads
+from gitopsd.model.environment import Owner
 from gitopsd.model.ops import Task
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Port, ServiceSpec
-from gitopsd.model.record import (
-    Intent,
-    LiveEnclave,
-    LiveService,
-    RecordedEnclave,
-    State,
-    Step,
-    finished,
-    forgotten,
-    kept_past,
-)
+from gitopsd.model.record import Kept, LiveEnclave, LiveService, Recorded, State
 from gitopsd.model.values import Frozen
 
 
@@ -55,6 +46,7 @@ def plain_answer(service: str, command: tuple[str, ...]) -> tuple[int, str]:
 
 @dataclass(kw_only=True)
 class _Enclave:
+    owner: Owner | None = None
     services: dict[str, LiveService] = field(default_factory=dict)
     workloads: dict[str, Workload] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
@@ -104,8 +96,8 @@ class MemoryBackend:
         """None: every field is honoured by doing nothing about it."""
         return ()
 
-    def prepare(self, enclave: str) -> None:
-        self._of(enclave)
+    def prepare(self, enclave: str, owner: Owner) -> None:
+        self._of(enclave).owner = owner
 
     def observe(self, enclave: str) -> LiveEnclave:
         with self._lock:
@@ -259,6 +251,10 @@ class MemoryBackend:
         services = self._of(enclave).services
         services[service] = replace(services[service], **changes)  # type: ignore[arg-type]
 
+    def owner(self, enclave: str) -> Owner | None:
+        """Who an enclave was prepared for."""
+        return self._of(enclave).owner
+
     def workload(self, enclave: str, service: str) -> Workload:
         """What a service was converged to last."""
         return self._of(enclave).workloads[service]
@@ -272,46 +268,68 @@ class MemoryBackend:
         self._of(enclave).services.pop(service)
 
 
-class MemoryRecord:
-    """Records as text, so that every read is a round trip through the codec."""
+class MemoryRecords:
+    """Records as text, so that every read is a round trip through the codec.
+
+    ``failing`` names what does not work, as with a disk that is gone: ``read``, ``claim``, ``write``, ``delete``, and
+    ``answer`` for a claim, a write or a delete that comes through and is told to have failed all the same.
+    """
 
     def __init__(self, *, fuse: Fuse | None = None) -> None:
         self.fuse = fuse or Fuse()
         self.texts: dict[str, str] = {}
+        self.failing: set[str] = set()
+        self._generations: dict[str, int] = {}
         self._lock = threading.RLock()
 
-    def load(self, enclave: str) -> RecordedEnclave:
+    def read(self, enclave: str) -> Kept | None:
+        self._try("read")
         with self._lock:
-            text = self.texts.get(enclave)
-        found = loads(text) if text else RecordedEnclave(name=enclave)
-        assert isinstance(found, RecordedEnclave)
+            return self._read(enclave)
+
+    def _read(self, enclave: str) -> Kept | None:
+        found = loads(self.texts[enclave]) if enclave in self.texts else None
+        assert found is None or isinstance(found, Kept)
         return found
 
-    def _write(self, enclave: str, change: Callable[[RecordedEnclave], RecordedEnclave]) -> None:
+    def claim(self, enclave: str, writer: str) -> Kept:
+        self._try("claim")
         with self._lock:
             self.fuse.tick()
-            self.texts[enclave] = dumps(change(self.load(enclave)))
+            found = self._read(enclave)
+            generation = self._generations[enclave] = self._generations.get(enclave, 0) + 1
+            self.texts[enclave] = dumps(
+                Kept(generation=generation, recorded=Recorded() if found is None else found.recorded)
+            )
+        self._try("answer")
+        return loads(self.texts[enclave])  # type: ignore[no-any-return]
 
-    def claim(self, enclave: str, owner: str) -> int:
-        self._write(enclave, lambda found: replace(found, generation=found.generation + 1))
-        return self.load(enclave).generation
-
-    def begin(self, enclave: str, intent: Intent) -> None:
-        self._write(enclave, lambda found: replace(found, intents=found.intents.with_({intent.id: intent})))
-
-    def finish(self, enclave: str, step: Step) -> None:
-        self._write(enclave, lambda found: finished(found, step))
-
-    def forget(self, enclave: str, ids: tuple[str, ...]) -> None:
-        self._write(enclave, lambda found: forgotten(found, ids))
-
-    def save_head(self, enclave: str, head: RecordedEnclave) -> None:
-        def merged(found: RecordedEnclave) -> RecordedEnclave:
-            past = kept_past(found.past, head)
-            return replace(head, steps=found.steps, past=past, intents=found.intents)
-
-        self._write(enclave, merged)
-
-    def delete(self, enclave: str) -> None:
+    def write(self, enclave: str, generation: int, before: Recorded, after: Recorded) -> None:
+        self._try("write")
         with self._lock:
-            self.texts.pop(enclave, None)
+            if enclave not in self.texts:
+                raise self._fenced(enclave)
+            self._check(enclave, generation)
+            self.fuse.tick()
+            self.texts[enclave] = dumps(Kept(generation=generation, recorded=after))
+        self._try("answer")
+
+    def delete(self, enclave: str, generation: int) -> None:
+        self._try("delete")
+        with self._lock:
+            if enclave in self.texts:
+                self._check(enclave, generation)
+                self.fuse.tick()
+                del self.texts[enclave]
+        self._try("answer")
+
+    def _check(self, enclave: str, generation: int) -> None:
+        if not generation or generation != self._generations.get(enclave):
+            raise self._fenced(enclave)
+
+    def _fenced(self, enclave: str) -> TransientError:
+        return TransientError(Reason.RECORD_FENCED, f"the record of enclave {enclave!r} was taken over by another")
+
+    def _try(self, verb: str) -> None:
+        if verb in self.failing:
+            raise TransientError(Reason.BACKEND_UNAVAILABLE, f"the record does not work: {verb}")

@@ -10,28 +10,26 @@ before a newer commit takes over, a step that only waits is left at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gitopsd.apply.executor import Execution, patience_of
+from gitopsd.apply.patience import Patience
 from gitopsd.apply.resolving import Known, secret_digests
-from gitopsd.apply.site import Patience, Site, masked
 from gitopsd.compare import read
 from gitopsd.model.diff import Diff
 from gitopsd.model.run import Applied
+from gitopsd.world import Newer, Site
 
-__all__ = ["Known", "Patience", "Site", "apply", "masked", "secret_digests"]
+__all__ = ["Known", "Patience", "apply", "secret_digests"]
 
 
-def apply(diff: Diff, site: Site, newer: Callable[[], str]) -> Applied:
-    """Applies a diff. ``newer`` answers the id of a commit that wants this run's place, "" for none."""
+def apply(diff: Diff, site: Site, newer: Newer) -> Applied:
+    """Applies a diff. ``newer`` answers what wants the place of this run, "" for nothing."""
     if diff.empty:
         return Applied(diff=diff)
-    site.backend.prepare(site.enclave)
     execution = Execution(
         diff=diff,
         site=site,
         reading=read(diff.plan, site.environment.policy),
-        recorded=site.record.load(site.enclave),
+        recorded=site.recorded,
         patience=patience_of(site, newer),
     )
     return execution.run()

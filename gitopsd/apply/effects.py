@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
+from gitopsd.apply.patience import Patience
 from gitopsd.apply.recipes import check_code, holds, run_exec, run_request, tail, until
 from gitopsd.apply.resolving import Known, conceal, shown
-from gitopsd.apply.site import Patience, Site
 from gitopsd.errors import Reason, StepError, UserError
 from gitopsd.kit.ignore import uploaded
 from gitopsd.model.calls import CommandResult, TaskSpec
@@ -33,8 +34,9 @@ from gitopsd.model.ops import (
 from gitopsd.model.package import Download, TreeFile
 from gitopsd.model.parts import Port
 from gitopsd.model.plan import Instruction
-from gitopsd.model.record import Intent, Step, StepOutput
+from gitopsd.model.record import Intent, Step, StepOutput, intended
 from gitopsd.model.values import Frozen, Json, Value, plain_text
+from gitopsd.world import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,7 @@ class Effect:
     text: str = ""
 
 
-def perform(
-    item: Instruction, known: Known, inputs: Frozen[Value], intents: Mapping[str, Intent], patience: Patience
-) -> tuple[Step, str]:
+def perform(item: Instruction, known: Known, inputs: Frozen[Value], patience: Patience) -> tuple[Step, str]:
     """Does what an instruction asks for; the finished step and what it says.
 
     A one-shot has its intent written first and is run by its key, so that a crash in between is joined or recovered,
@@ -56,7 +56,9 @@ def perform(
     """
     incarnation = _incarnation(item, known)
     if kind_of(item.op) is Kind.ONE_SHOT:
-        effect = _once(item, known, _Attempt(inputs=inputs, incarnation=incarnation, intents=intents), patience)
+        effect = _once(
+            item, known, _Attempt(inputs=inputs, incarnation=incarnation, intents=known.site.recorded.intents), patience
+        )
     else:
         effect = _plain(item, known, patience)
     secrets = known.secret_values()
@@ -67,7 +69,7 @@ def perform(
         output=StepOutput(values=values, artifacts=Frozen(effect.artifacts)),
         incarnation=incarnation,
         serial=uuid.uuid4().hex,
-        when=known.site.clock.now(),
+        when=known.site.world.clock.now(),
     )
     return step, effect.text
 
@@ -105,11 +107,12 @@ def _once(item: Instruction, known: Known, attempt: _Attempt, patience: Patience
         message = f"{item.id} was interrupted and left no trace of how far it came"
         raise UserError(Reason.INTERRUPTED, message, hint="`gitopsd sync` runs it again")
     while True:
-        site.record.begin(site.enclave, Intent(id=item.id, key=key, when=site.clock.now()))
+        site.change(partial(intended, intent=Intent(id=item.id, key=key, when=site.world.clock.now())))
         try:
             return _one_shot(item, known, key, patience)
         except StepError:
-            site.record.begin(site.enclave, Intent(id=item.id, key=key, failed=True, when=site.clock.now()))
+            failed = Intent(id=item.id, key=key, failed=True, when=site.world.clock.now())
+            site.change(partial(intended, intent=failed))
             if interrupted or not traced:
                 raise
         # an old failure that the record no longer knew of is not this attempt's
@@ -197,9 +200,9 @@ def _upload(op: UploadFiles, known: Known) -> str:
     kind, _, rest = op.source.partition(" ")
     if kind == "git":
         url, commit, path = rest.split(" ", 2)
-        files = uploaded(site.git.files(url, commit, path))
+        files = uploaded(site.world.git.files(url, commit, path))
     else:
-        files = site.downloads.files(Download(url=rest, content=op.content))
+        files = site.world.downloads.files(Download(url=rest, content=op.content))
     content = site.backend.put_artifact(site.enclave, files)
     if content != op.content:
         message = f"artifact {op.name!r}: {rest} no longer holds what the plan was made from"
@@ -210,7 +213,7 @@ def _upload(op: UploadFiles, known: Known) -> str:
 def _render(op: RenderTemplates, known: Known) -> str:
     site = known.site
     texts = {path: (plain_text(item.text), cast("Json", item.data)) for path, item in op.files.items()}
-    rendered = site.evaluator.render(texts)
+    rendered = site.world.evaluator.render(texts)
     files = [TreeFile(path=path, mode=0o644, content=content) for path, content in rendered.items()]
     return site.backend.put_artifact(site.enclave, files)
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gitopsd.apply.effects import perform
 from gitopsd.apply.order import Edges, edges, next_changes
+from gitopsd.apply.patience import Patience
 from gitopsd.apply.resolving import Known
 from gitopsd.apply.services import converge, delete, move
-from gitopsd.apply.site import Patience, Site, masked
 from gitopsd.compare import Reading, settle
 from gitopsd.errors import GitopsdError, Reason, TransientError
 from gitopsd.kit.backoff import Backoff
+from gitopsd.kit.redact import masked
 from gitopsd.model.diff import Action, Change, Diff
 from gitopsd.model.ops import AddService, Kind, RemoveService, StartService, StopService, kind_of, life_of
 from gitopsd.model.plan import Problem
-from gitopsd.model.record import Intent, RecordedEnclave, Step
+from gitopsd.model.record import Recorded, Step, finished
 from gitopsd.model.run import Applied, Done, Outcome
-from gitopsd.model.values import Frozen
+from gitopsd.world import Newer, Site
 
 PARALLEL = 8
 """Steps that may be under way at once in one run."""
@@ -34,14 +35,10 @@ class Execution:
     diff: Diff
     site: Site
     reading: Reading
-    recorded: RecordedEnclave
+    recorded: Recorded
     patience: Patience
     steps: dict[str, Step] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    intents: Frozen[Intent] = Frozen()
-
-    def __post_init__(self) -> None:
-        self.intents = self.recorded.intents
 
     def run(self) -> Applied:
         """Applies everything that can be; outcomes in the order they ended."""
@@ -107,7 +104,7 @@ class Execution:
 
     def _attempt(self, change: Change) -> Outcome:
         """Tries a change as often as the policy allows transient failures; never raises for a failure."""
-        started = self.site.clock.now()
+        started = self.site.world.clock.now()
         failures = 0
         while True:
             try:
@@ -116,7 +113,6 @@ class Execution:
                 break
             except TransientError as error:
                 failures += 1
-                self.intents = self.site.record.load(self.site.enclave).intents
                 if error.reason is Reason.PREEMPTED:
                     outcome = self._failure(change, error, Done.HELD)
                     break
@@ -129,8 +125,8 @@ class Execution:
             except Exception as error:
                 outcome = self._bug(change, error)
                 break
-        outcome = replace(outcome, started_at=started, ended_at=self.site.clock.now())
-        self.site.journal.step(self.site.environment.name, change.instruction, outcome.done.value)
+        outcome = replace(outcome, started_at=started, ended_at=self.site.world.clock.now())
+        self.site.world.journal.step(self.site.environment.name, change.instruction, outcome.done.value)
         return outcome
 
     def _pause(self, failures: int, error: TransientError) -> bool:
@@ -169,7 +165,7 @@ class Execution:
         return Known(site=self.site, reading=self.reading, steps=self.steps)
 
     def _do(self, change: Change) -> Outcome:
-        self.site.journal.step(self.site.environment.name, change.instruction, change.action.value)
+        self.site.world.journal.step(self.site.environment.name, change.instruction, change.action.value)
         if change.action is Action.DELETE:
             delete(change, self._known(), self.diff.plan)
             return Outcome(id=change.id, done=Done.APPLIED, action=change.action, why=change.why)
@@ -184,8 +180,8 @@ class Execution:
         elif isinstance(settled.instruction.op, (StartService, StopService, RemoveService)):
             step = move(settled, known, inputs, self.patience)
         else:
-            step, text = perform(settled.instruction, known, inputs, self.intents, self.patience)
-        self.site.record.finish(self.site.enclave, step)
+            step, text = perform(settled.instruction, known, inputs, self.patience)
+        self.site.change(partial(finished, step=step))
         self.steps[change.id] = step
         return Outcome(id=change.id, done=Done.APPLIED, action=settled.action, why=settled.why, text=text)
 
@@ -195,17 +191,17 @@ class Execution:
         return self.steps[life].incarnation if life in self.steps and life is not None else ""
 
     def _keep(self, change: Change) -> Outcome:
-        """What holds is what the record shall name: a recalled result takes the current one's place."""
+        """Records the step that holds: a recalled result takes the place of the current one."""
         if change.before is None:
             raise ValueError(f"{change.id}: kept without anything recorded")
         current = self.recorded.steps.get(change.id)
         if current is not change.before and current != change.before:
-            self.site.record.finish(self.site.enclave, change.before)
+            self.site.change(partial(finished, step=change.before))
         self.steps[change.id] = change.before
         return Outcome(id=change.id, done=Done.KEPT, action=Action.KEEP, why=change.why)
 
 
-def patience_of(site: Site, newer: Callable[[], str]) -> Patience:
+def patience_of(site: Site, newer: Newer) -> Patience:
     """The patience of a run that starts now."""
-    clock = site.clock
+    clock = site.world.clock
     return Patience(clock, clock.monotonic() + site.environment.policy.timeout, newer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from gitopsd.apply.site import Patience, Site
+from gitopsd.apply.patience import Patience
 from gitopsd.errors import Reason, StepError, TransientError
 from gitopsd.kit import jsontext
 from gitopsd.kit.text import one_line, shorten
@@ -18,6 +18,7 @@ from gitopsd.model.calls import HttpCall
 from gitopsd.model.ops import Exec, Request
 from gitopsd.model.parts import HttpRecipe, Port, Probe
 from gitopsd.model.values import Frozen, Json, Value, freeze, plain_text, starlark_repr
+from gitopsd.world import Site
 
 COMMAND_LIMIT = 24 * 3600.0
 """Longest time in seconds that one command may take when the run has more."""
@@ -93,7 +94,7 @@ def extracted(site: Site, programs: Mapping[str, str], document: Json) -> dict[s
     """``extract.<key>`` of each jq program: nulls are skipped, one result is itself, more are a list."""
     found: dict[str, Json] = {}
     for name, program in programs.items():
-        results = tuple(item for item in site.evaluator.extract(program, document) if item is not None)
+        results = tuple(item for item in site.world.evaluator.extract(program, document) if item is not None)
         if not results:
             raise StepError(Reason.EXTRACT_FAILED, f"extract {name!r}: the jq program {program!r} gave no result")
         found[f"extract.{name}"] = results[0] if len(results) == 1 else results
@@ -108,7 +109,7 @@ def until(site: Site, service: str, probe: Probe, ports: Mapping[str, Port], pat
     Raises StepError TIMED_OUT with the last answer or failure after the probe's timeout.
     """
     asking = _Asking(site=site, service=service, probe=probe, ports=ports, patience=patience)
-    clock = site.clock
+    clock = site.world.clock
     due = clock.monotonic()
     end = due + probe.timeout
     while True:

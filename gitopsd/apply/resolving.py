@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gitopsd.apply.site import Site, masked
 from gitopsd.compare.inputs import (
     AddressOf,
     CommitOf,
@@ -20,10 +19,10 @@ from gitopsd.compare.inputs import (
     secrets_in,
 )
 from gitopsd.errors import Reason, StepError
-from gitopsd.kit.redact import spelled, spellings
+from gitopsd.kit.redact import masked, spelled, spellings
 from gitopsd.model.ops import AddService, Op
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import RecordedEnclave, Step
+from gitopsd.model.record import Recorded, Step
 from gitopsd.model.values import (
     Address,
     Frozen,
@@ -40,6 +39,7 @@ from gitopsd.model.values import (
     refs_in,
 )
 from gitopsd.ports import Secrets
+from gitopsd.world import Site
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class Known:
                 return self.site.commit
 
     def _secret(self, name: str) -> str:
-        secrets = self.site.secrets
+        secrets = self.site.world.secrets
         return secrets.keyed_digest(secrets.reveal(self.site.environment.name, name))
 
     def _result(self, step: str, name: str) -> Value:
@@ -108,7 +108,7 @@ class Known:
                 case Address(service=service):
                     return self._result(lives.get(service, f"service/{service}"), "ip_address")
                 case Secret(name=name, form=form):
-                    return _spelled(self.site.secrets.reveal(self.site.environment.name, name), form)
+                    return _spelled(self.site.world.secrets.reveal(self.site.environment.name, name), form)
 
         return map_refs(op, value)
 
@@ -196,7 +196,7 @@ def shown(value: Value) -> str:
     return describe_text(value) if isinstance(value, (Text, StepResult, Address, Secret)) else plain_text(value)
 
 
-def secret_digests(plan: Plan, recorded: RecordedEnclave, secrets: Secrets, environment: str) -> Frozen[str]:
+def secret_digests(plan: Plan, recorded: Recorded, secrets: Secrets, environment: str) -> Frozen[str]:
     """Keyed digests of the secrets that a plan names, and of those that stand in recorded results and still exist.
 
     Raises UserError SECRET_MISSING for one that the plan names and that is not bound to the environment.

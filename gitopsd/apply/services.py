@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import cast
 
+from gitopsd.apply.patience import Patience
 from gitopsd.apply.recipes import until
 from gitopsd.apply.resolving import Known
-from gitopsd.apply.site import Patience
 from gitopsd.compare import incarnation_of_volumes
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.text import one_line
@@ -17,7 +18,7 @@ from gitopsd.model.environment import PrunePolicy
 from gitopsd.model.ops import AddService, RemoveService, StartService, StopService
 from gitopsd.model.parts import Persistent
 from gitopsd.model.plan import Plan
-from gitopsd.model.record import Intent, LiveService, State, Step, StepOutput
+from gitopsd.model.record import Intent, LiveService, State, Step, StepOutput, finished, forgotten, intended
 from gitopsd.model.values import Frozen, Value
 
 POLL = 0.1
@@ -36,9 +37,9 @@ def converge(change: Change, known: Known, inputs: Frozen[Value], patience: Pati
     item = change.instruction
     site, op = known.site, cast("AddService", known.op_of(item))
     if change.before is None:
-        site.record.finish(site.enclave, Step(instruction=item))
+        site.change(partial(finished, step=Step(instruction=item)))
     elif change.before.serial:
-        site.record.begin(site.enclave, Intent(id=change.id, key="", when=site.clock.now()))
+        site.change(partial(intended, intent=Intent(id=change.id, key="", when=site.world.clock.now())))
     address = site.backend.reserve(site.enclave, op.name)
     incarnation = _incarnation(change, known, op)
     restart = change.action in (Action.CREATE, Action.REPLACE) or change.why is Why.UNHEALTHY
@@ -60,7 +61,7 @@ def converge(change: Change, known: Known, inputs: Frozen[Value], patience: Pati
         incarnation=incarnation,
         serial=uuid.uuid4().hex,
         config_digest=live.config_digest,
-        when=site.clock.now(),
+        when=site.world.clock.now(),
     )
 
 
@@ -78,10 +79,10 @@ def _incarnation(change: Change, known: Known, op: AddService) -> str:
 def await_ready(known: Known, op: AddService, patience: Patience, started: LiveService) -> None:
     """Waits for the ports and then for the ready condition of a service."""
     for name, port in op.spec.ports.items():
-        end = known.site.clock.monotonic() + (port.wait or 0.0)
+        end = known.site.world.clock.monotonic() + (port.wait or 0.0)
         while port.wait is not None and not known.site.backend.open_port(known.site.enclave, op.name, port):
             _check_alive(known, op.name, name, started)
-            if known.site.clock.monotonic() >= end:
+            if known.site.world.clock.monotonic() >= end:
                 late = f"port {name!r} ({port.number}) did not open within {port.wait:g} s"
                 message = f"{op.name} never became ready: {late}{last_lines(known, op.name)}"
                 raise StepError(Reason.SERVICE_NOT_READY, message)
@@ -124,7 +125,7 @@ def move(change: Change, known: Known, inputs: Frozen[Value], patience: Patience
             live = _set_running(known, life, running=True)
             target = known.steps[life].instruction
             await_ready(known, cast("AddService", known.op_of(target)), patience, live)
-    return Step(instruction=item, inputs=inputs, serial=uuid.uuid4().hex, when=site.clock.now())
+    return Step(instruction=item, inputs=inputs, serial=uuid.uuid4().hex, when=site.world.clock.now())
 
 
 def _set_running(known: Known, life: str, *, running: bool) -> LiveService:
@@ -150,9 +151,9 @@ def delete(change: Change, known: Known, plan: Plan) -> None:
         services = [item.op for item in plan.instructions if isinstance(item.op, AddService)]
         if all(other.name != op.name for other in services):
             site.backend.remove(site.enclave, op.name)
-        if site.environment.policy.prune is PrunePolicy.DATA and not site.rollback:
+        if site.environment.policy.prune is PrunePolicy.DATA and not site.back_to:
             wanted = {key for other in services for key in other.spec.persistent_keys()}
             for key in op.spec.persistent_keys():
                 if key not in wanted:
                     site.backend.remove_volume(site.enclave, key)
-    site.record.forget(site.enclave, (change.id,))
+    site.change(partial(forgotten, ids=(change.id,)))

@@ -22,20 +22,21 @@ from gitopsd.compare.seeing import Facts, incarnation_of_volumes
 from gitopsd.model.codec import same
 from gitopsd.model.diff import Action, Change, Diff, Why
 from gitopsd.model.environment import Policy
+from gitopsd.model.head import SCHEME, Head, Settled
 from gitopsd.model.ops import AddService, Kind, SetService, kind_of
 from gitopsd.model.plan import Plan
-from gitopsd.model.record import SCHEME, LiveEnclave, RecordedEnclave, Step
+from gitopsd.model.record import LiveEnclave, Recorded, Step
 from gitopsd.model.values import Value
 
 __all__ = ["Facts", "Reading", "compare", "incarnation_of_volumes", "read", "settle"]
 
 
-def compare(plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Policy, facts: Facts) -> Diff:
+def compare(plan: Plan, recorded: Recorded, live: LiveEnclave, policy: Policy, facts: Facts) -> Diff:
     """What to do so that the enclave is what ``plan`` asks for; see the module's invariants."""
-    if (good := recorded.last_good) is None or not same(plan.asked, good.plan.asked):
+    if (good := recorded.head.good) is None or not same(plan.asked, good.plan.asked):
         plan = align(plan, recorded)  # the last good plan bears the ids that it was paired with
-    if recorded.scheme < SCHEME and recorded.commit and recorded.commit == facts.commit:
-        return Diff(enclave=recorded.name, plan=plan, changes=_adopted(plan, recorded))
+    if _is_older(recorded.head, facts.commit):
+        return Diff(enclave=live.name, plan=plan, changes=_adopted(plan, recorded))
     reading, lives = read(plan, policy), lives_of(plan)
     up, recent = frozenset[str](), frozenset[str]()
     while True:
@@ -58,7 +59,13 @@ def compare(plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Po
         recent, up = recent | recalled, up if recalled else up | more
     deletes, orphans = pruned(plan, recorded, live, policy)
     changes = order_needs((*found.changes.values(), *deletes), plan, reading)
-    return Diff(enclave=recorded.name, plan=plan, changes=changes, drift=(*found.drift, *orphans))
+    return Diff(enclave=live.name, plan=plan, changes=changes, drift=(*found.drift, *orphans))
+
+
+def _is_older(head: Head, commit: str) -> bool:
+    """Whether an older release made this very commit live, and nothing has been begun since."""
+    live = head.good is not None and head.good.commit == head.commit == commit
+    return head.scheme < SCHEME and live and isinstance(head.course, Settled)
 
 
 def _must_be_up(life: Life, changes: Mapping[str, Change]) -> bool:
@@ -70,7 +77,7 @@ def _must_be_up(life: Life, changes: Mapping[str, Change]) -> bool:
     return first_stop or any(changes[step].action is not Action.KEEP for step in life.steps)
 
 
-def _adopted(plan: Plan, recorded: RecordedEnclave) -> tuple[Change, ...]:
+def _adopted(plan: Plan, recorded: Recorded) -> tuple[Change, ...]:
     """A record of an older scheme for this very commit: taken over as it is."""
     found: Iterable[Change] = (
         Change(id=item.id, action=Action.KEEP, before=recorded.steps[item.id], after=item)
@@ -80,7 +87,7 @@ def _adopted(plan: Plan, recorded: RecordedEnclave) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def settle(change: Change, inputs: Mapping[str, Value], incarnation: str, recorded: RecordedEnclave) -> Change:
+def settle(change: Change, inputs: Mapping[str, Value], incarnation: str, recorded: Recorded) -> Change:
     """What a RECHECK comes to when all its inputs are known: equal ones are KEEP after all.
 
     ``incarnation`` is that of the service that it acts on, "" for none. Any other change is returned as it is.

@@ -14,11 +14,11 @@ from dataclasses import replace
 from gitopsd.model.codec import canonical, same
 from gitopsd.model.ops import Op
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import RecordedEnclave, Step
+from gitopsd.model.record import Recorded, Step
 from gitopsd.model.values import Ref, StepResult, map_refs
 
 
-def align(plan: Plan, recorded: RecordedEnclave) -> Plan:
+def align(plan: Plan, recorded: Recorded) -> Plan:
     """The same plan in which each nameless step bears the id of the recorded step that it is paired with."""
     wanted = _grouped(item for item in plan.instructions)
     active = _grouped(step.instruction for step in recorded.steps.values())
@@ -112,7 +112,7 @@ def rename(item: Instruction, new_ids: dict[str, str]) -> Instruction:
     )
 
 
-def candidates(step: str, recorded: RecordedEnclave) -> tuple[Step, ...]:
+def candidates(step: str, recorded: Recorded) -> tuple[Step, ...]:
     """Results that a step of this id may take over: the current one first, then those of the past, newest first."""
     current = recorded.steps.get(step)
     return (*((current,) if current else ()), *(item for item in recorded.past if item.id == step))

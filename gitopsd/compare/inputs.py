@@ -95,14 +95,16 @@ def read(plan: Plan, policy: Policy) -> Reading:
     lives: dict[str, Frozen[str]] = {}
     maker_by_artifact: dict[str, str] = {}
     life_by_service: dict[str, str] = {}
+    seen = Frozen[str]()
     acted: dict[str, list[str]] = {}
     moved: dict[str, list[str]] = {}
     for item in plan.instructions:
         if isinstance(item.op, AddService):
             life_by_service[item.op.name] = item.id
+            seen = Frozen(life_by_service)
         used = {name: maker_by_artifact[name] for name in artifacts_used_by(item.op) if name in maker_by_artifact}
         makers[item.id] = Frozen(used)
-        lives[item.id] = Frozen(life_by_service)
+        lives[item.id] = seen
         found = _references(item.op, life_by_service)
         found |= {f"artifact/{name}": ContentOf(step=maker, artifact=name) for name, maker in used.items()}
         found |= _executions(item, acted, moved)

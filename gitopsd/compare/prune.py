@@ -10,11 +10,11 @@ from gitopsd.model.diff import Action, Change, Drift, Why
 from gitopsd.model.environment import Policy, PrunePolicy
 from gitopsd.model.ops import AddService, RemoveService, StartService, StopService, service_of
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
+from gitopsd.model.record import LiveEnclave, Recorded, Step
 
 
 def pruned(
-    plan: Plan, recorded: RecordedEnclave, live: LiveEnclave, policy: Policy
+    plan: Plan, recorded: Recorded, live: LiveEnclave, policy: Policy
 ) -> tuple[tuple[Change, ...], tuple[Drift, ...]]:
     """Deletes for recorded steps that the plan lacks, and a word on what is left alone.
 

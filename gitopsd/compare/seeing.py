@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gitopsd.compare.inputs import (
     AddressOf,
@@ -22,11 +23,12 @@ from gitopsd.compare.lives import Life
 from gitopsd.model.codec import same
 from gitopsd.model.diff import Action, Change, Drift
 from gitopsd.model.environment import Policy
-from gitopsd.model.ops import Kind, UploadFiles, kind_of, life_of
+from gitopsd.model.ops import Kind, RemoveService, StartService, StopService, UploadFiles, kind_of, life_of
 from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import LiveEnclave, RecordedEnclave, Step
+from gitopsd.model.record import LiveEnclave, Recorded, Step
 from gitopsd.model.values import Frozen
 
+MOVES = (StartService, StopService, RemoveService)
 NEW_PROCESS = (Action.CREATE, Action.REPLACE)
 
 
@@ -46,7 +48,7 @@ class Seen:
     plan: Plan
     reading: Reading
     lives: Mapping[str, Life]
-    recorded: RecordedEnclave
+    recorded: Recorded
     live: LiveEnclave
     policy: Policy
     facts: Facts
@@ -54,6 +56,15 @@ class Seen:
     recent: frozenset[str] = frozenset()
     changes: dict[str, Change] = field(default_factory=dict)
     drift: list[Drift] = field(default_factory=list)
+
+    @cached_property
+    def recorded_moves(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the starts, stops and removals that the record holds, by the life that they act on."""
+        moves: dict[str, tuple[str, ...]] = {}
+        for item in (step.instruction for step in self.recorded.steps.values()):
+            if isinstance(item.op, MOVES):
+                moves[item.op.life] = (*moves.get(item.op.life, ()), item.id)
+        return moves
 
     def sight(self, item: Instruction) -> Sight:
         """What an instruction would read, as far as it is known before anything is done."""

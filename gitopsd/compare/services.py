@@ -11,11 +11,10 @@ from gitopsd.compare.seeing import NEW_PROCESS, Seen, incarnation_of_volumes
 from gitopsd.model.codec import same
 from gitopsd.model.diff import Action, Change, Drift, FieldChange, Why
 from gitopsd.model.environment import DriftPolicy
-from gitopsd.model.ops import AddService, RemoveService, StartService, StopService
+from gitopsd.model.ops import AddService
 from gitopsd.model.plan import Instruction
 from gitopsd.model.record import LiveService, State, Step
 
-MOVES = (StartService, StopService, RemoveService)
 TOUCHED = (Action.CREATE, Action.UPDATE, Action.REPLACE)
 
 
@@ -40,7 +39,7 @@ def _former(seen: Seen, item: Instruction, life: Life, sight: Sight) -> Step | N
     """The step to compare with: the current one. A life that is over is a result, so on the way back to
     the last good plan the one of then, with the results on it, is as good and comes first."""
     current = seen.recorded.steps.get(item.id)
-    good = seen.recorded.last_good
+    good = seen.recorded.head.good
     if life.end is not End.ABSENT or life.id in (seen.up | seen.recent) or good is None:
         return current
     serial = good.serials.get(item.id)
@@ -144,8 +143,7 @@ def _healed(change: Change, live: LiveService | None, why: Why, fields: tuple[Fi
 
 def _moves_changed(seen: Seen, life: Life) -> bool:
     """Whether the record holds starts, stops or removals of this life that are not those of the plan."""
-    recorded = (step.instruction for step in seen.recorded.steps.values())
-    return any(isinstance(i.op, MOVES) and i.op.life == life.id and i.id not in life.moves for i in recorded)
+    return any(step not in life.moves for step in seen.recorded_moves.get(life.id, ()))
 
 
 def _crashing(live: LiveService) -> str:

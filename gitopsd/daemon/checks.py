@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,8 +15,7 @@ from gitopsd.fetch import Fetched, read_environments
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Run, Trigger, Verdict
-from gitopsd.ports import Clock, Evaluator, Git
+from gitopsd.world import World
 
 BACKOFF = Backoff(first=2.0, factor=2.0, limit=300.0, spread=0.2)
 
@@ -37,19 +35,15 @@ def merge_asking(waiting: Asking, new: Asking) -> Asking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckParts:
     """What a check works with. ``put`` queues work for an environment, ``delay`` puts the next check off,
-    ``drift`` begins drift checks of an environment, ``watch`` and ``unwatch`` begin and end the checks of a ref,
-    ``report`` tells people of a run."""
+    ``drift`` begins drift checks of an environment, ``watch`` and ``unwatch`` begin and end the checks of a ref."""
 
-    git: Git
-    evaluator: Evaluator
-    clock: Clock
+    world: World
     roster: Roster
     put: Callable[[Work], None]
     delay: Callable[[Watched, float], None]
     drift: Callable[[str], None]
     watch: Callable[[Source], None]
     unwatch: Callable[[Watched], None]
-    report: Callable[[Run], None]
     log: Any
 
 
@@ -80,16 +74,18 @@ class Checker:
         parts, seen = self._parts, self._parts.roster.seen(key)
         if seen is None:
             return  # nobody follows it any more
-        commit = parts.git.head(seen.source)
+        commit = parts.world.git.head(seen.source)
         if seen.failures:
             parts.log.info("answers again", repository=seen.source.name, commit=commit.short)
-        now = replace(seen, commit=commit, checked_at=parts.clock.now(), failures=0, problems=_of_file(seen.problems))
+        now = replace(
+            seen, commit=commit, checked_at=parts.world.clock.now(), failures=0, problems=_of_file(seen.problems)
+        )
         if seen.commit is not None and seen.commit.id == commit.id:
             parts.roster.note(key, now)
             return
         if seen.defines:
             try:
-                fetched = read_environments(seen.source, commit, parts.git, parts.evaluator)
+                fetched = read_environments(seen.source, commit, parts.world.git, parts.world.evaluator)
             except TransientError:
                 raise
             except GitopsdError as error:
@@ -107,13 +103,8 @@ class Checker:
 
     def _tell_invalid(self, commit: Commit, broken: Mapping[str, tuple[Problem, ...]]) -> None:
         """A commit that defines an environment wrongly gets its final status as well."""
-        now = self._parts.clock.now()
         for name, problems in broken.items():
-            run = Run(
-                id=uuid.uuid4().hex[:12], environment=name, commit=commit, trigger=Trigger.COMMIT,
-                verdict=Verdict.INVALID, problems=problems, started_at=now, ended_at=now,
-            )  # fmt: skip
-            self._parts.report(run)
+            self._parts.world.refused(name, commit, problems)
 
     def _problems(self, key: Watched, fetched: Fetched) -> tuple[Problem, ...]:
         refused = tuple(
@@ -182,7 +173,7 @@ class Checker:
         wait = BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after)
         parts.delay(key, wait)
         problems = (*_of_file(seen.problems), Problem.of(error, "check"))
-        parts.roster.note(key, replace(seen, failures=failures, checked_at=parts.clock.now(), problems=problems))
+        parts.roster.note(key, replace(seen, failures=failures, checked_at=parts.world.clock.now(), problems=problems))
         if failures == 1 or str(error) != str(seen.problems[-1] if seen.problems else ""):
             parts.log.warning(str(error), repository=seen.source.name, reason=error.reason.value, next_in=round(wait))
 

@@ -28,9 +28,8 @@ from gitopsd.daemon.work import Asked, Work, merge
 from gitopsd.daemon.worker import Crew
 from gitopsd.errors import Reason, TransientError
 from gitopsd.kit.text import count_text
-from gitopsd.model.environment import Commit, Environment, Source
-from gitopsd.model.run import Run
-from gitopsd.report import Start, announce, deliver, report
+from gitopsd.model.environment import Source
+from gitopsd.report import deliver
 from gitopsd.web.commands import Answer, Request
 
 LOOK_UP = 0.5
@@ -54,7 +53,8 @@ class Daemon:
         try:
             self._log = open_log(settings.log, redactor(settings))
             self._progress: Progress | None = None
-            self._wired = wire(settings, log=self._log, listener=self._tell)
+            self._outbox: KeyedQueue[str, None] = KeyedQueue(lambda _, new: new)
+            self._wired = wire(settings, log=self._log, listener=self._tell, wake=self._wake)
             self._assemble(self._wired)
         except BaseException:
             self._lease.release()
@@ -64,22 +64,25 @@ class Daemon:
         if self._progress is not None:
             self._progress.tell(environment, instruction, text)
 
+    def _wake(self) -> None:
+        """There is something to send."""
+        self._outbox.put("outbox", None)
+
     # --- the parts ------------------------------------------------------------------------------------------
 
     def _assemble(self, wired: Wired) -> None:
         world, limits = wired.world, self.settings.limits
         self._world = world
         self._progress = Progress(world.clock.now)
-        self._roster = Roster(wired.sources, suspended_file=self.settings.state_dir / "suspended.json")
+        self._roster = Roster(wired.sources)
         self._checks: KeyedQueue[Watched, Asking] = KeyedQueue(merge_asking)
         self._queue: KeyedQueue[str, Work] = KeyedQueue(merge)
-        self._outbox: KeyedQueue[str, None] = KeyedQueue(lambda _, new: new)
         self._schedule = Schedule(
             Doors(
                 check=lambda key: _dropped(self._checks.put(key, Asking())),
                 drift=lambda name: self._again(name, Asked.DRIFT),
                 retry=lambda name: self._again(name, Asked.RETRY),
-                deliver=lambda: _dropped(self._outbox.put("outbox", None)),
+                deliver=self._wake,
             )
         )
         self._checker = Checker(self._check_parts())
@@ -93,16 +96,13 @@ class Daemon:
 
     def _check_parts(self) -> CheckParts:
         return CheckParts(
-            git=self._world.git,
-            evaluator=self._world.evaluator,
-            clock=self._world.clock,
+            world=self._world,
             roster=self._roster,
             put=self._put if self._scheduled else lambda _: None,
             delay=lambda key, seconds: self._schedule.delay(key, seconds=seconds),
             drift=self._watch_drift,
             watch=self._watch,
             unwatch=self._schedule.unwatch,
-            report=self._report,
             log=self._log,
         )
 
@@ -114,8 +114,6 @@ class Daemon:
             waiting=self._queue.waiting,
             retry=lambda name, seconds: self._schedule.retry(name, seconds=seconds),
             forget=self._schedule.forget,
-            pending=self._pending,
-            report=self._report,
             log=self._log,
         )
 
@@ -160,15 +158,6 @@ class Daemon:
     def _watch_drift(self, name: str) -> None:
         if self._scheduled:
             self._schedule.drift(name, interval=self.settings.drift.interval)
-
-    def _pending(self, environment: Environment, commit: Commit) -> None:
-        start = Start(run_id="", environment=environment.name, commit=commit)
-        announce(start, self._world.store, clock=self._world.clock, journal=self._world.journal)
-        self._outbox.put("outbox", None)
-
-    def _report(self, run: Run) -> None:
-        report(run, self._world.store, clock=self._world.clock, journal=self._world.journal)
-        self._outbox.put("outbox", None)
 
     def _deliver(self, _: str, __: None) -> None:
         deliver(self._world.store, self._wired.channels, clock=self._world.clock, journal=self._world.journal)

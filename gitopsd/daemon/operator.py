@@ -7,19 +7,21 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from gitopsd import pipeline
 from gitopsd.daemon.output import masked, service_logs
 from gitopsd.daemon.progress import Progress
 from gitopsd.daemon.roster import Member, Roster, Seen, Watched, watched
-from gitopsd.daemon.runs import STOPPING
 from gitopsd.daemon.schedule import Schedule
 from gitopsd.daemon.work import Asked, Work
-from gitopsd.errors import Reason, UserError
+from gitopsd.errors import GitopsdError, Reason, UserError
 from gitopsd.kit.text import suggestion
-from gitopsd.model.environment import Commit
+from gitopsd.model import head as heads
+from gitopsd.model.environment import Commit, Environment
+from gitopsd.model.head import Suspension
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Run, Verdict
+from gitopsd.model.run import SHUTDOWN, Follow, Run, Trigger, Verdict
 from gitopsd.web.commands import (
     Answer,
     DestroyRequest,
@@ -104,31 +106,22 @@ class Operator:
         member = yield from self._newest(name, ask=isinstance(request, (SyncRequest, ResumeRequest)))
         match request:
             case SyncRequest():
-                self._refuse_broken(member)
+                member.require()
                 yield from self._work(member, Asked.UPDATE if request.update else Asked.SYNC)
             case RollbackRequest():
                 yield from self._work(member, Asked.ROLLBACK)
             case SuspendRequest():
-                self._parts.roster.suspend(name, "suspended by a person")
+                world = self._parts.world
+                suspension = Suspension(reason="suspended", by="a person", since=world.clock.now())
+                world.ledger_of(member.environment).amend(partial(heads.suspended, suspension=suspension))
                 yield from self._work(member, Asked.COMMIT, message=f"{name} is suspended; its services run on")
             case ResumeRequest():
                 self._refuse_policy(member)
-                self._parts.roster.resume(name)
-                self._refuse_broken(member)
+                self._parts.world.ledger_of(member.environment).amend(heads.resumed)
+                member.require()
                 yield from self._work(member, Asked.RESUME)
             case DestroyRequest():
                 yield from self._work(member, Asked.DESTROY, message=f"{name} is destroyed")
-
-    def _refuse_broken(self, member: Member) -> None:
-        if member.vanished:
-            raise UserError(
-                Reason.ENVIRONMENT_UNKNOWN,
-                f"{member.environment.name} is not defined any more",
-                hint="put it back into gitopsd.yaml, or end it with gitopsd destroy",
-            )
-        if member.problems:
-            first = member.problems[0]
-            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
 
     def _refuse_policy(self, member: Member) -> None:
         if member.environment.policy.suspend:
@@ -180,7 +173,7 @@ class Operator:
                 yield from lines or (Told(text=""),)
             yield from feed.take(0)
         run = ticket.result()
-        if run is not None and run.superseded_by == STOPPING:
+        if run is not None and run.superseded_by == SHUTDOWN:
             message = "the daemon stopped meanwhile; its next start goes on with it"
         yield Result(value=RunAnswer(run=run, message=message))
 
@@ -211,9 +204,11 @@ class Operator:
 
     def _plan(self, request: PlanRequest) -> Iterator[Answer]:
         member = yield from self._newest(request.environment, ask=True)
-        self._refuse_broken(member)
+        member.require()
         yield Told(text=f"evaluating {member.environment.package}", environment=request.environment)
-        planned = pipeline.plan(member.environment, _commit(member), self._parts.world, update=request.update)
+        trigger = Trigger.UPDATE if request.update else Trigger.COMMIT
+        asked = Follow(environment=member.environment, commit=_commit(member), trigger=trigger)
+        planned = pipeline.plan(asked, self._parts.world)
         yield Result(value=PlanAnswer(evaluation=planned.evaluation, diff=planned.diff))
 
     def _history(self, request: HistoryRequest) -> HistoryAnswer:
@@ -260,6 +255,7 @@ class Operator:
         parts, environment = self._parts, member.environment
         world, name = parts.world, environment.name
         last = next(iter(world.store.runs(name, limit=1)), None)
+        suspension, unread = self._suspension(environment)
         status = EnvironmentStatus(
             name=name,
             package=environment.package,
@@ -271,9 +267,9 @@ class Operator:
             subject=member.commit.subject if member.commit else "",
             condition=world.store.condition(name),
             doing=self._doing(name),
-            suspended=parts.roster.is_suspended(environment),
+            suspended=environment.policy.suspend or suspension is not None,
             vanished=member.vanished,
-            problems=member.problems,
+            problems=(*member.problems, *unread),
             last_run=last.id if last else "",
             last_verdict=last.verdict if last else None,
             ended_at=last.ended_at if last else None,
@@ -282,6 +278,14 @@ class Operator:
             return status
         services = world.backend_of(environment).observe(environment.enclave).services
         return replace(status, services=tuple(services[key] for key in sorted(services)))
+
+    def _suspension(self, environment: Environment) -> tuple[Suspension | None, tuple[Problem, ...]]:
+        """Why a person had it left alone, and why that cannot be said: what is wrong with one record hides no other
+        environment."""
+        try:
+            return self._parts.world.suspension_of(environment), ()
+        except GitopsdError as error:
+            return None, (Problem.of(error, "record", environment.position),)
 
     def _doing(self, name: str) -> str:
         working, waiting = self._parts.working(name), self._parts.waiting(name)
@@ -305,7 +309,7 @@ class Operator:
         parts, environment = self._parts, member.environment
         seen = parts.roster.seen(watched(environment.source))
         check_at = parts.schedule.check_at(watched(environment.source))
-        suspension = parts.roster.suspension(environment.name)
+        suspension, _ = self._suspension(environment)
         if member.vanished:
             return f"its definition to come back, or for gitopsd destroy {environment.name}", None
         if suspension:

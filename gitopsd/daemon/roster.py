@@ -1,15 +1,13 @@
-"""Which environments there are, what is wrong with their definitions, and which a person has suspended."""
+"""Which environments there are, and what is wrong with their definitions."""
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
+from gitopsd.errors import Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.plan import Problem
 
@@ -37,6 +35,18 @@ class Member:
     vanished: bool = False
     problems: tuple[Problem, ...] = ()
 
+    def require(self) -> None:
+        """Raises UserError for an environment that its repository does not define, or defines wrongly."""
+        if self.vanished:
+            raise UserError(
+                Reason.ENVIRONMENT_UNKNOWN,
+                f"{self.environment.name} is not defined any more",
+                hint="put it back into gitopsd.yaml, or end it with gitopsd destroy",
+            )
+        if self.problems:
+            first = self.problems[0]
+            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -52,18 +62,13 @@ class Seen:
 
 
 class Roster:
-    """Environments by name and what is watched; may be shared by threads.
+    """Environments by name and what is watched; may be shared by threads."""
 
-    Suspensions by a person are kept in a file of the state directory, so that they outlive the daemon.
-    """
-
-    def __init__(self, sources: tuple[Source, ...], *, suspended_file: Path) -> None:
+    def __init__(self, sources: tuple[Source, ...]) -> None:
         self._lock = threading.RLock()
         self._members: dict[str, Member] = {}
         self._broken: dict[Watched, Mapping[str, tuple[Problem, ...]]] = {}
         self._seen = {watched(source): Seen(source=source) for source in sources}
-        self._file = suspended_file
-        self._suspended: dict[str, str] = _load(suspended_file)
 
     # --- what checks see ------------------------------------------------------------------------------------
 
@@ -185,40 +190,3 @@ class Roster:
                 for name, problems in broken.items()
                 if name not in self._members
             }
-
-    def suspension(self, name: str) -> str:
-        """Why a person suspended an environment; empty when nobody did."""
-        with self._lock:
-            return self._suspended.get(name, "")
-
-    def suspend(self, name: str, why: str) -> None:
-        with self._lock:
-            self._suspended[name] = why
-            _save(self._file, self._suspended)
-
-    def resume(self, name: str) -> None:
-        with self._lock:
-            if self._suspended.pop(name, None) is not None:
-                _save(self._file, self._suspended)
-
-    def is_suspended(self, environment: Environment) -> bool:
-        """Whether a person or the environment's own policy suspends it."""
-        return environment.policy.suspend or bool(self.suspension(environment.name))
-
-
-def _load(file: Path) -> dict[str, str]:
-    try:
-        data = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return {str(name): str(why) for name, why in data.items()}
-
-
-def _save(file: Path, suspended: Mapping[str, str]) -> None:
-    """Whole or not at all, also over a crash."""
-    fresh = file.with_suffix(".new")
-    with fresh.open("w", encoding="utf-8") as stream:
-        json.dump(dict(suspended), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(file)

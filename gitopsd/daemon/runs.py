@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,11 @@ from gitopsd.daemon.roster import Roster
 from gitopsd.daemon.work import Asked, Work, takes_place
 from gitopsd.errors import PASSING, GitopsdError, Reason, TransientError
 from gitopsd.kit.backoff import Backoff
-from gitopsd.model.environment import Commit, Environment
-from gitopsd.model.run import Run, Trigger, Verdict
+from gitopsd.model.environment import Environment
+from gitopsd.model.head import Settled
+from gitopsd.model.run import SHUTDOWN, Follow, Run, Trigger, Verdict
 from gitopsd.world import World
 
-STOPPING = "shutdown"
-"""What takes the place of a run when the daemon ends; the next start goes on with it."""
 BACKOFF = Backoff(first=5.0, factor=2.0, limit=600.0, spread=0.2)
 TRIGGERS = {Asked.SYNC: Trigger.SYNC, Asked.UPDATE: Trigger.UPDATE, Asked.RESUME: Trigger.RESUME}
 SETTLED = (Verdict.NOOP, Verdict.SUCCEEDED, Verdict.ROLLED_BACK, Verdict.HELD, Verdict.INVALID)
@@ -31,7 +30,7 @@ SETTLED = (Verdict.NOOP, Verdict.SUCCEEDED, Verdict.ROLLED_BACK, Verdict.HELD, V
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParts:
     """What runs work with. ``waiting`` gives what waits for an environment, ``retry`` asks for a repetition after
-    some seconds, ``forget`` ends all jobs of an environment, ``pending`` and ``report`` tell people."""
+    some seconds, ``forget`` ends all jobs of an environment."""
 
     world: World
     roster: Roster
@@ -39,8 +38,6 @@ class RunParts:
     waiting: Callable[[str], Work | None]
     retry: Callable[[str, float], None]
     forget: Callable[[str], None]
-    pending: Callable[[Environment, Commit], None]
-    report: Callable[[Run], None]
     log: Any
 
 
@@ -83,18 +80,17 @@ class Runner:
         if work.asked is Asked.DESTROY:
             self._destroy(name, work)
             return None
-        suspended = self._parts.roster.is_suspended(work.environment)
-        if suspended and work.asked in (Asked.DRIFT, Asked.START, Asked.RETRY):
+        if work.asked in (Asked.DRIFT, Asked.START, Asked.RETRY) and self._is_suspended(work.environment):
             return None
-        environment = self._effective(work.environment)
+        environment = work.environment
         if work.asked is Asked.DRIFT or (work.asked is Asked.START and self._settled(work)):
-            check = partial(pipeline.check_drift, environment, self._parts.world, preempt=self._preempt(name, work))
+            check = partial(pipeline.check_drift, environment, self._parts.world, self._preempt(name, work))
             found = self._quiet.check(environment, check)
             if found is None:
                 return None
             run = found
         elif work.asked is Asked.ROLLBACK:
-            run = pipeline.roll_back(environment, self._parts.world, preempt=self._preempt(name, work))
+            run = pipeline.roll_back(environment, self._parts.world, self._preempt(name, work))
         else:
             run = self._follow(environment, work)
         self._after(run)
@@ -103,22 +99,19 @@ class Runner:
     def _follow(self, environment: Environment, work: Work) -> Run:
         world = self._parts.world
         world.store.save_environment(work.environment, work.commit)
-        if not environment.policy.suspend:
-            self._parts.pending(environment, work.commit)
-        trigger = TRIGGERS.get(work.asked, Trigger.COMMIT)
-        return pipeline.follow(
-            environment, work.commit, world, trigger=trigger, preempt=self._preempt(environment.name, work)
-        )
+        asked = Follow(environment=environment, commit=work.commit, trigger=TRIGGERS.get(work.asked, Trigger.COMMIT))
+        return pipeline.follow(asked, world, self._preempt(environment.name, work))
 
-    def _effective(self, environment: Environment) -> Environment:
-        """The environment with a person's suspension in its policy."""
-        if not self._parts.roster.suspension(environment.name):
-            return environment
-        return replace(environment, policy=replace(environment.policy, suspend=True))
+    def _is_suspended(self, environment: Environment) -> bool:
+        """Whether a person or the environment's own policy suspends it. One whose backend is not configured is
+        followed, which says so."""
+        if environment.policy.suspend or environment.backend not in self._parts.world.records:
+            return environment.policy.suspend
+        return self._parts.world.suspension_of(environment) is not None
 
     def _preempt(self, name: str, work: Work) -> Callable[[], str]:
         def newer() -> str:
-            return STOPPING if self._stopping.is_set() else takes_place(work, self._parts.waiting(name))
+            return SHUTDOWN if self._stopping.is_set() else takes_place(work, self._parts.waiting(name))
 
         return newer
 
@@ -130,18 +123,18 @@ class Runner:
             return False
         if environment.backend not in world.records:
             return False  # following tells it
-        return not world.record_of(environment).load(environment.enclave).intents
+        recorded = world.ledger_of(environment).recorded
+        return not recorded.intents and isinstance(recorded.head.course, Settled)
 
     def _after(self, run: Run) -> None:
         parts = self._parts
-        if run.verdict is Verdict.SUPERSEDED and run.superseded_by == STOPPING:
+        if run.verdict is Verdict.SUPERSEDED and run.superseded_by == SHUTDOWN:
             return
         quiet = run.verdict is Verdict.NOOP and run.trigger is Trigger.DRIFT
         (parts.log.debug if quiet else parts.log.info)(
             "run ended", environment=run.environment, verdict=run.verdict.value, trigger=run.trigger.value,
             commit=run.commit.short, problems=[str(problem) for problem in run.problems],
         )  # fmt: skip
-        parts.report(run)
         if run.verdict is Verdict.FAILED and any(problem.reason in PASSING for problem in run.problems):
             waits = [problem.retry_after for problem in run.problems if problem.retry_after is not None]
             self._again(run.environment, max(waits, default=None))
@@ -153,13 +146,10 @@ class Runner:
         self._parts.retry(name, BACKOFF.wait(failures, chance=random.random(), retry_after=retry_after))
 
     def _destroy(self, name: str, work: Work) -> None:
-        """An environment that is still defined is suspended first: it must not come back by itself."""
         parts = self._parts
         member = parts.roster.member(name)
-        if member is not None and not member.vanished:
-            parts.roster.suspend(name, "destroyed by a person")
         parts.forget(name)
-        pipeline.destroy(work.environment, parts.world)
+        pipeline.destroy(work.environment, parts.world, defined=member is not None and not member.vanished)
         if member is not None and member.vanished:
             parts.roster.forget(name)
         parts.log.info("destroyed", environment=name)

@@ -6,6 +6,7 @@ A library that only one backend or reporter needs is imported when that one is c
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from gitopsd.adapters.downloads import DownloadLimits, HttpDownloads
 from gitopsd.adapters.git.mirrors import Binding, GitMirrors, GitRules
 from gitopsd.adapters.git.reader import ReadLimits
 from gitopsd.adapters.git.remote import Credential, TransferLimits
+from gitopsd.adapters.heads import FileHeads
 from gitopsd.adapters.journal import Listener, LoggedJournal
 from gitopsd.adapters.secrets import BoundSecret, BoundSecrets, installation_key
 from gitopsd.adapters.worker.evaluator import WorkerEvaluator, WorkerLimits, WorkerSettings
@@ -25,8 +27,9 @@ from gitopsd.errors import UserError
 from gitopsd.kit.redact import Redactor
 from gitopsd.model.environment import Source
 from gitopsd.model.values import Frozen
-from gitopsd.ports import Backend, Chat, Forge, Record
-from gitopsd.report import Channels
+from gitopsd.ports import Backend, Chat, Forge
+from gitopsd.report import Channels, QueuedReports
+from gitopsd.session import Sessions
 from gitopsd.world import World
 
 
@@ -40,13 +43,15 @@ class Wired:
     close: Callable[[], None]
 
 
-def wire(settings: Settings, *, log: Any, listener: Listener) -> Wired:
-    """Builds the world of a configuration. UserError when a part of it cannot be used as it is configured."""
+def wire(settings: Settings, *, log: Any, listener: Listener, wake: Callable[[], None]) -> Wired:
+    """Builds the world of a configuration; ``wake`` is called when there is something to send. UserError when a part of
+    the configuration cannot be used."""
     from gitopsd.adapters.store import SqlStore
 
     state = settings.state_dir
     backends, records = _backends(settings)
     store = SqlStore(_store_url(settings), key=installation_key(state / "installation.key"))
+    clock, journal = SystemClock(), LoggedJournal(log, redactor=redactor(settings), listener=listener)
     channels = Channels(forges=tuple(_forges(settings)), chat=_chat(settings))
     world = World(
         git=GitMirrors(state / "git", _git_rules(settings)),
@@ -54,12 +59,14 @@ def wire(settings: Settings, *, log: Any, listener: Listener) -> Wired:
         evaluator=_evaluator(settings),
         backends=backends,
         records=records,
+        heads=FileHeads(state / "heads", older=state / "suspended.json"),
         store=store,
+        reports=QueuedReports(store=store, clock=clock, journal=journal, wake=wake),
         forges=channels.forges,
         chat=channels.chat,
         secrets=_secrets(settings),
-        clock=SystemClock(),
-        journal=LoggedJournal(log, redactor=redactor(settings), listener=listener),
+        clock=clock,
+        journal=journal,
         constants=Frozen(settings.constants),
     )
     return Wired(world=world, channels=channels, sources=sources(settings), close=store.close)
@@ -157,17 +164,17 @@ def _evaluator(settings: Settings) -> WorkerEvaluator:
     )
 
 
-def _backends(settings: Settings) -> tuple[dict[str, Backend], dict[str, Record]]:
+def _backends(settings: Settings) -> tuple[dict[str, Backend], dict[str, Sessions]]:
     backends: dict[str, Backend] = {}
-    records: dict[str, Record] = {}
+    records: dict[str, Sessions] = {}
     for name, item in settings.backends.items():
         backends[name], records[name] = _local(settings, name, item)
     return backends, records
 
 
-def _local(settings: Settings, name: str, item: LocalBackend) -> tuple[Backend, Record]:
+def _local(settings: Settings, name: str, item: LocalBackend) -> tuple[Backend, Sessions]:
     from gitopsd.adapters.local.backend import LocalBackend as Local
-    from gitopsd.adapters.local.record import FileRecord
+    from gitopsd.adapters.local.record import FileRecords
     from gitopsd.adapters.local.settings import LocalSettings
 
     secret_files = tuple(reference.file for reference in references(settings) if reference.file)
@@ -185,7 +192,12 @@ def _local(settings: Settings, name: str, item: LocalBackend) -> tuple[Backend, 
         env=Frozen(item.env),
     )
     state = settings.state_dir / "backends" / name
-    return Local(state, local), FileRecord(state)
+    return Local(state, local), Sessions(FileRecords(state), writer=_writer())
+
+
+def _writer() -> str:
+    """What names this process in records."""
+    return f"{socket.gethostname()} pid {os.getpid()}"
 
 
 def _store_url(settings: Settings) -> str:

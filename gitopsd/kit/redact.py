@@ -106,3 +106,14 @@ _FORMS: dict[str, Callable[[str], str]] = {
     "words": lambda text: " ".join(text.split()),
     "lines": lambda text: " | ".join(line for line in text.splitlines() if line.strip()),
 }
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """A text with the names of secrets in place of their values, however they are spelled, and of the beginnings of
+    them that others cut off."""
+    forms = [(form, name) for name, value in secrets.items() for form in spellings(value)]
+    for form, name in sorted(forms, key=lambda item: -len(item[0])):
+        text = text.replace(form, f"<secret {name}>")
+    for name, value in secrets.items():
+        text = mask_cut(text, (value, *value.splitlines()), f"<secret {name}>")
+    return text

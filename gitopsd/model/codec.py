@@ -3,6 +3,8 @@
 A dataclass becomes an object with its class name under ``"$"`` and the fields that differ from their defaults,
 so a field that a later release adds changes neither stored text nor a digest. A mapping that holds a key
 beginning with ``"$"`` has that key escaped with one more. Times are ISO 8601, enums their values.
+
+How each class is written and compared is found out once, when its first value is met.
 """
 
 from __future__ import annotations
@@ -10,134 +12,91 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
-_HOMES = (
-    "gitopsd.model.values", "gitopsd.model.package", "gitopsd.model.parts", "gitopsd.model.ops", "gitopsd.model.plan",
-    "gitopsd.errors", "gitopsd.model.environment", "gitopsd.model.record", "gitopsd.model.diff", "gitopsd.model.run",
-    "gitopsd.model.calls",
-)  # fmt: skip
-"""Where classes are looked for, what an evaluation needs first: each class that is made costs half a millisecond."""
-_CLASSES: dict[str, type] = {}
-_PLAIN = frozenset((type(None), bool, int, float, str))
-_Field = tuple[str, bool, Any]
-_FIELDS: dict[type, tuple[_Field, ...]] = {}
-"""Of each dataclass that was met: names of fields, whether they take part in equality, and their defaults."""
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+from gitopsd.model.classes import class_named, register
+from gitopsd.model.decoding import decode
 
+__all__ = ["canonical", "decode", "digest", "dumps", "encode", "loads", "register", "same"]
 
-def register(module: Any) -> None:
-    """Makes every dataclass and enum that ``module`` defines known to :func:`decode`."""
-    for item in vars(module).values():
-        if (
-            isinstance(item, type)
-            and item.__module__ == module.__name__
-            and (dataclasses.is_dataclass(item) or issubclass(item, Enum))
-        ):
-            _CLASSES[item.__name__] = item
-
-
-def _class_named(name: object) -> type | None:
-    if not isinstance(name, str):
-        return None
-    for home in _HOMES:
-        if name in _CLASSES:
-            break
-        register(import_module(home))
-    return _CLASSES.get(name)
+_NONE = type(None)
+_PLAIN = frozenset((_NONE, bool, int, float, str))
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False, sort_keys=True)
 
 
 def encode(value: object, *, whole: bool = True) -> Any:
     """A value of the model as plain JSON data; unless ``whole``, without the fields that take no part in equality
     (``field(compare=False)``). Raises TypeError for what the model does not know."""
-    return _encode(value, whole)
+    return (_WHOLE if whole else _COMPARED)[type(value)](value)
 
 
-def _encode(value: object, whole: bool) -> Any:
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is tuple or kind is list:
-        return [_encode(item, whole) for item in cast("tuple[object, ...]", value)]
-    if (fields := _FIELDS.get(kind)) is not None:
-        return _encode_dataclass(value, whole, fields)
-    return _encode_other(value, whole)
+class _Writers(dict[type, Callable[[Any], Any]]):
+    """How values of each type are written, found out at the first of them; unless ``whole``, without the fields that
+    take no part in equality."""
 
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        self._whole = whole
 
-def _encode_other(value: object, whole: bool) -> Any:
-    if isinstance(value, Mapping):
-        return {("$" + key if key.startswith("$") else key): _encode(item, whole) for key, item in value.items()}
-    if isinstance(value, Enum):
-        return {"$": type(value).__name__, "value": value.value}
-    if isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (tuple, list)):
-        return [_encode(item, whole) for item in value]
-    if isinstance(value, datetime):
-        return {"$": "time", "value": value.isoformat()}
-    if dataclasses.is_dataclass(value) and _class_named(type(value).__name__):
-        fields = tuple((field.name, field.compare, field.default) for field in dataclasses.fields(value))
-        return _encode_dataclass(value, whole, _FIELDS.setdefault(type(value), fields))
-    raise TypeError(f"not part of the model: {type(value).__name__}")
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        self[kind] = made = self._made(kind)
+        return made
 
+    def _made(self, kind: type) -> Callable[[Any], Any]:
+        if issubclass(kind, Mapping):
+            return self._mapping
+        if issubclass(kind, Enum):
+            return lambda value: {"$": kind.__name__, "value": value.value}
+        if kind is _NONE or issubclass(kind, (bool, int, float, str)):
+            return lambda value: value
+        if issubclass(kind, (tuple, list)):
+            return self._list
+        if issubclass(kind, datetime):
+            return lambda value: {"$": "time", "value": value.isoformat()}
+        if dataclasses.is_dataclass(kind) and class_named(kind.__name__):
+            return self._dataclass(kind)
+        raise TypeError(f"not part of the model: {kind.__name__}")
 
-def _encode_dataclass(value: Any, whole: bool, fields: tuple[_Field, ...]) -> dict[str, Any]:
-    data: dict[str, Any] = {"$": type(value).__name__}
-    for name, compared, default in fields:
-        if whole or compared:
-            item = getattr(value, name)
-            if item is not default and (type(item) is not type(default) or item != default):
-                data[name] = _encode(item, whole)
-    return data
+    def _list(self, value: Sequence[Any]) -> list[Any]:
+        return [item if (kind := type(item)) in _PLAIN else self[kind](item) for item in value]
 
+    def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "$" + key if key[:1] == "$" else key: item if (kind := type(item)) in _PLAIN else self[kind](item)
+            for key, item in value.items()
+        }
 
-def decode(data: Any) -> Any:
-    """The value that :func:`encode` gave ``data`` for.
+    def _dataclass(self, kind: type) -> Callable[[Any], Any]:
+        fields = [item for item in dataclasses.fields(kind) if self._whole or item.compare]
+        usual = [(item.name, item.default, type(item.default)) for item in fields]
+        tag = kind.__name__
 
-    Raises ValueError for a class or a field that this release does not know (written by a newer one).
-    """
-    from gitopsd.model.values import Frozen
-
-    def decoded(data: Any) -> Any:
-        kind = type(data)
-        if kind is list:
-            return tuple([decoded(item) for item in data])
-        if kind is not dict:
+        def written(value: Any) -> dict[str, Any]:
+            data: dict[str, Any] = {"$": tag}
+            for name, default, its_type in usual:
+                item = getattr(value, name)
+                if item is not default and ((kind := type(item)) is not its_type or item != default):
+                    data[name] = item if kind in _PLAIN else self[kind](item)
             return data
-        name = data.get("$")
-        if name is not None:
-            return _decode_named(name, data, decoded)
-        return Frozen({(key[1:] if key[:1] == "$" else key): decoded(item) for key, item in data.items()})
 
-    return decoded(data)
+        return written
 
 
-def _decode_named(name: Any, data: dict[str, Any], decoded: Callable[[Any], Any]) -> Any:
-    if name == "time":
-        return datetime.fromisoformat(data["value"])
-    found = _class_named(name)
-    if found is None:
-        raise ValueError(f"unknown type {name!r}")
-    if issubclass(found, Enum):
-        return found(data["value"])
-    try:
-        return found(**{key: decoded(item) for key, item in data.items() if key != "$"})
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}") from None
+_WHOLE, _COMPARED = _Writers(whole=True), _Writers(whole=False)
 
 
 def canonical(value: object) -> str:
     """The one text of what a value is equal by: keys sorted, no blanks."""
-    return _CANONICAL.encode(_encode(value, False))
+    return _CANONICAL.encode(encode(value, whole=False))
 
 
 def dumps(value: object) -> str:
     """A value as JSON text that :func:`loads` reads; keys keep their order."""
-    return json.dumps(encode(value), separators=(",", ":"), ensure_ascii=False)
+    return _JSON.encode(encode(value))
 
 
 def loads(text: str | bytes) -> Any:
@@ -152,31 +111,59 @@ def digest(value: object) -> str:
 
 def same(one: object, other: object) -> bool:
     """Whether two values have the same canonical text; unlike ``==`` it tells ``1`` from ``True`` and ``1.0``."""
-    if one is other:
+    return one is other or _SAME[type(one)](one, other)
+
+
+class _Comparisons(dict[type, Callable[[Any, Any], bool]]):
+    """How values of each type are compared with others, found out at the first of them."""
+
+    def __missing__(self, kind: type) -> Callable[[Any, Any], bool]:
+        found: Callable[[Any, Any], bool] = _same_values
+        if issubclass(kind, (tuple, list)):
+            found = _same_items
+        elif issubclass(kind, Mapping):
+            found = _same_entries
+        elif kind is float:
+            found = _same_floats
+        elif dataclasses.is_dataclass(kind):
+            found = _same_fields(kind)
+        self[kind] = found
+        return found
+
+
+_SAME = _Comparisons()
+
+
+def _same_values(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def _same_floats(one: float, other: Any) -> bool:
+    return type(other) is float and repr(one) == repr(other)
+
+
+def _same_items(one: Sequence[Any], other: Any) -> bool:
+    return isinstance(other, (tuple, list)) and len(one) == len(other) and all(map(same, one, other))
+
+
+def _same_entries(one: Mapping[str, Any], other: Any) -> bool:
+    return (
+        isinstance(other, Mapping)
+        and one.keys() == other.keys()
+        and all(same(mine, other[key]) for key, mine in one.items())
+    )
+
+
+def _same_fields(kind: type) -> Callable[[Any, Any], bool]:
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.compare)
+
+    def equal(one: Any, other: Any) -> bool:
+        if type(other) is not kind:
+            return False
+        for name in names:
+            mine, its = getattr(one, name), getattr(other, name)
+            if mine is not its and not _SAME[type(mine)](mine, its):
+                return False
         return True
-    if isinstance(one, (tuple, list)):
-        return isinstance(other, (tuple, list)) and len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, Mapping):
-        return (
-            isinstance(other, Mapping)
-            and one.keys() == other.keys()
-            and all(same(item, other[key]) for key, item in one.items())
-        )
-    if type(one) is not type(other):
-        return False
-    names = _TOLD.get(type(one)) or _told(one)
-    if names:
-        return all(same(getattr(one, name), getattr(other, name)) for name in names)
-    return repr(one) == repr(other) if isinstance(one, float) else one == other
 
-
-_TOLD: dict[type, tuple[str, ...]] = {}
-
-
-def _told(value: object) -> tuple[str, ...]:
-    """Names of the fields that take part in the equality of a dataclass; none for any other value."""
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return ()
-    found = tuple(field.name for field in dataclasses.fields(value) if field.compare)
-    _TOLD[type(value)] = found
-    return found
+    return equal

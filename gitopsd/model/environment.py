@@ -34,6 +34,14 @@ class Commit:
         return self.id[:7]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose an enclave is: the address of the repository that defines the environment, and the environment's name."""
+
+    repository: str
+    environment: str
+
+
 class RollbackPolicy(StrEnum):
     LAST_GOOD = "last-good"
     NONE = "none"
@@ -121,3 +129,8 @@ class Environment:
     main_function: str = "run"
     policy: Policy = Policy()
     position: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """Who its enclave is made for."""
+        return Owner(repository=self.source.url, environment=self.name)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from gitopsd.model.head import Head
 from gitopsd.model.ops import Kind, kind_of
-from gitopsd.model.package import Lock
-from gitopsd.model.plan import Instruction, Plan
+from gitopsd.model.plan import Instruction
 from gitopsd.model.values import Frozen, Value
-
-SCHEME = 1
-"""Number of the record's format. Newer releases read older numbers; older releases refuse newer ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,75 +64,36 @@ class Intent:
     when: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastGood:
-    """The last plan that was applied whole. ``serials`` are those of its steps, by id: their results are kept for a
-    way back as long as this is the last good plan. Sources are pinned inside the plan's ops; ``lock`` is what later
-    plans go on with after a way back."""
-
-    commit: str
-    plan: Plan
-    serials: Frozen[str] = Frozen()
-    when: datetime | None = None
-    lock: Lock = Lock()
-
-
 PAST_RESULTS = 8
 """Earlier results of one-shots and captures that are kept per id, beside every step that a good plan needs."""
 
 
-STUCK = "stuck"
-"""In place of a digest: a way back failed, so that the enclave is as no plan describes it."""
-
-EARLIER_GOODS = 4
-"""Good plans before the last one that are kept."""
-
-
-def kept_past(past: tuple[Step, ...], recorded: RecordedEnclave) -> tuple[Step, ...]:
-    """The results of the past (newest first) that a record keeps."""
-    goods = (*((recorded.last_good,) if recorded.last_good else ()), *recorded.earlier)
-    needed = frozenset(serial for good in goods for serial in good.serials.values())
-    seen: dict[str, int] = {}
-    kept = []
-    for step in past:
-        seen[step.id] = seen.get(step.id, 0) + 1
-        if step.serial in needed or (_is_result(step) and seen[step.id] <= PAST_RESULTS):
-            kept.append(step)
-    return tuple(kept)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEnclave:
+class Recorded:
     """What we believe we did in an enclave: a superset of what exists.
 
-    ``steps`` are the current ones by instruction id; ``past`` are earlier results of one-shots and captures,
-    newest first, which a rollback or a reverted revert may recall. ``bad_plans`` are digests of plans whose apply
-    failed. ``earlier`` are the good plans before the last one, newest first, for a person's rollback. ``pinned`` holds
-    a commit that a person rolled back, until a new commit or ``sync``. ``lock`` holds the dependencies of the plan
-    that was evaluated last. ``unfinished`` is the digest of a plan that was begun, forward or on the way back, and has
-    not come to its end: until then what differs from the last good plan is nobody's drift; :data:`STUCK` after a way
-    back that failed.
+    ``steps`` are the current ones by instruction id, in the order in which they finished; ``past`` are earlier results
+    of one-shots and captures, newest first, which a rollback or a reverted revert may recall; ``intents`` are effects
+    that were begun and have no result yet.
     """
 
-    name: str
-    scheme: int = SCHEME
-    environment: str = ""
-    commit: str = ""
-    plan_digest: str = ""
+    head: Head = Head()
     steps: Frozen[Step] = Frozen()
     past: tuple[Step, ...] = ()
     intents: Frozen[Intent] = Frozen()
-    last_good: LastGood | None = None
-    earlier: tuple[LastGood, ...] = ()
-    bad_plans: tuple[str, ...] = ()
-    pinned: str = ""
-    unfinished: str = ""
-    lock: Lock = Lock()
-    generation: int = 0
 
-    def artifacts(self) -> dict[str, str]:
-        """Content digest of every artifact that a current step made, by name; the later step wins."""
-        return {name: content for step in self.steps.values() for name, content in step.output.artifacts.items()}
+    @property
+    def serials(self) -> Frozen[str]:
+        """The executions that the current steps come from, by id."""
+        return Frozen({item: step.serial for item, step in self.steps.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A record as it is kept: ``generation`` counts the claims, each of which fences the writer before."""
+
+    generation: int
+    recorded: Recorded
 
 
 class State(StrEnum):
@@ -179,7 +138,24 @@ class LiveEnclave:
     observed_at: datetime | None = None
 
 
-def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
+# --- transitions --------------------------------------------------------------------------------------------
+
+
+def headed(recorded: Recorded, change: Callable[[Head], Head]) -> Recorded:
+    """The record with another head; results that no good plan needs any more go."""
+    head = change(recorded.head)
+    if head == recorded.head:
+        return recorded
+    past = recorded.past if head.goods == recorded.head.goods else kept_past(recorded.past, head)
+    return replace(recorded, head=head, past=past)
+
+
+def intended(recorded: Recorded, intent: Intent) -> Recorded:
+    """The record before an effect takes place."""
+    return replace(recorded, intents=recorded.intents.with_({intent.id: intent}))
+
+
+def finished(recorded: Recorded, step: Step) -> Recorded:
     """The record after a step: its intent cleared, what it takes the place of in the past when that is of use."""
     before = recorded.steps.get(step.id)
     past = tuple(item for item in recorded.past if item.serial != step.serial or item.id != step.id)
@@ -188,21 +164,35 @@ def finished(recorded: RecordedEnclave, step: Step) -> RecordedEnclave:
     return replace(
         recorded,
         steps=recorded.steps.with_({step.id: step}),
-        past=kept_past(past, recorded),
+        past=kept_past(past, recorded.head),
         intents=recorded.intents.without(step.id),
     )
 
 
-def forgotten(recorded: RecordedEnclave, ids: tuple[str, ...]) -> RecordedEnclave:
+def forgotten(recorded: Recorded, ids: tuple[str, ...]) -> Recorded:
     """The record without steps of these ids; what is of use moves to the past."""
     gone = tuple(recorded.steps[item] for item in ids if item in recorded.steps)
     past = (*gone, *recorded.past)
     return replace(
         recorded,
         steps=recorded.steps.without(*ids),
-        past=kept_past(past, recorded),
+        past=kept_past(past, recorded.head),
         intents=recorded.intents.without(*ids),
     )
+
+
+def kept_past(past: tuple[Step, ...], head: Head) -> tuple[Step, ...]:
+    """The results of the past (newest first) that a record keeps."""
+    if not past:
+        return past
+    needed = frozenset(serial for good in head.goods for serial in good.serials.values())
+    seen: dict[str, int] = {}
+    kept = []
+    for step in past:
+        seen[step.id] = seen.get(step.id, 0) + 1
+        if step.serial in needed or (_is_result(step) and seen[step.id] <= PAST_RESULTS):
+            kept.append(step)
+    return tuple(kept)
 
 
 def _is_result(step: Step) -> bool:

@@ -8,10 +8,9 @@ from enum import StrEnum
 
 from gitopsd.errors import Reason
 from gitopsd.kit.text import one_line
-from gitopsd.model.diff import Action, Change, Diff, Drift, Why
-from gitopsd.model.environment import Commit
+from gitopsd.model.diff import Action, Diff, Drift, Why
+from gitopsd.model.environment import Commit, Environment
 from gitopsd.model.plan import Problem
-from gitopsd.model.record import Step
 from gitopsd.model.values import Value
 
 
@@ -64,6 +63,35 @@ class Trigger(StrEnum):
     UPDATE = "update"
     RESUME = "resume"
 
+    @property
+    def personal(self) -> bool:
+        """Whether a person asked to follow all the same: what is held is tried again."""
+        return self in (Trigger.SYNC, Trigger.UPDATE)
+
+
+SHUTDOWN = "shutdown"
+"""What takes the place of a run when the daemon ends; the next start goes on with it, and nobody is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """What a run is for: an environment, the commit that it is to follow, and why now."""
+
+    environment: Environment
+    commit: Commit
+    trigger: Trigger = Trigger.COMMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A run that begins. ``diff`` is what it is about to do, None as long as that is not known."""
+
+    run_id: str
+    environment: str
+    commit: Commit
+    trigger: Trigger = Trigger.COMMIT
+    diff: Diff | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
@@ -79,6 +107,11 @@ class Applied:
     @property
     def failed(self) -> tuple[Outcome, ...]:
         return tuple(item for item in self.outcomes if item.done is Done.FAILED)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Why its changes failed."""
+        return tuple(item.problem for item in self.failed if item.problem)
 
     @property
     def ok(self) -> bool:
@@ -134,7 +167,7 @@ class ConditionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """Where an environment stands; set in ``pipeline.py`` only. ``since`` moves on a transition only."""
+    """Where an environment stands; set in ``Site.ended`` only. ``since`` moves on a transition only."""
 
     environment: str
     state: ConditionState
@@ -201,12 +234,6 @@ class Report:
     details: tuple[str, ...] = ()
     run_id: str = ""
     silent: bool = False
-
-
-__all__ = [
-    "Applied", "Change", "Condition", "ConditionState", "Done", "Outcome", "Report", "ReportState", "Run", "Step",
-    "Trigger", "Verdict",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

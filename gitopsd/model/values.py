@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from operator import is_
+from typing import Any, Generic, TypeVar, cast, overload
 
 from gitopsd.kit.numbers import starlark_float
 
 V_co = TypeVar("V_co", covariant=True)
+T = TypeVar("T")
 
 
 class Frozen(Mapping[str, V_co], Generic[V_co]):
@@ -35,6 +37,13 @@ class Frozen(Mapping[str, V_co], Generic[V_co]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._items
+
+    @overload
+    def get(self, key: str, /) -> V_co | None: ...
+    @overload
+    def get(self, key: str, /, default: V_co | T) -> V_co | T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        return self._items.get(key, default)
 
     def keys(self) -> KeysView[str]:
         return self._items.keys()
@@ -132,28 +141,30 @@ def thaw(value: Json) -> object:
 _LEAVES = frozenset((type(None), bool, int, float, str))
 
 
+_REFS: frozenset[type] = frozenset((StepResult, Address, Secret))
+
+
 def refs_in(value: object) -> Iterator[Ref]:
     """Every reference inside a value, an op or any dataclass of the model, in order, duplicates included."""
     stack = [value]
     while stack:
-        item = stack.pop()
-        if isinstance(item, (StepResult, Address, Secret)):
+        item: Any = stack.pop()
+        kind = type(item)
+        if kind in _REFS:
             yield item
             continue
-        if isinstance(item, tuple):
-            inner: Iterable[object] = reversed(item)
-        elif isinstance(item, Frozen | dict):
-            inner = reversed(list(item.values()))
+        if kind is tuple:
+            inner = item
+        elif kind is Frozen or kind is dict:
+            inner = item.values()
         else:
-            inner = [getattr(item, name) for name in reversed(getattr(item, "__dataclass_fields__", {}))]
-        stack.extend([part for part in inner if type(part) not in _LEAVES])
-
-
-T = TypeVar("T")
+            inner = [getattr(item, name) for name in getattr(kind, "__dataclass_fields__", ())]
+        stack += [part for part in inner if type(part) not in _LEAVES][::-1]
 
 
 def map_refs(value: T, change: Callable[[Ref], Value]) -> T:
-    """The same value (or op, or dataclass) with every reference replaced by what ``change`` gives for it.
+    """The same value (or op, or dataclass) with every reference replaced by what ``change`` gives for it; itself where
+    there is none.
 
     Inside a :class:`Text` a replacement that is a plain string joins its neighbours; a text without references
     left becomes a string.
@@ -162,18 +173,29 @@ def map_refs(value: T, change: Callable[[Ref], Value]) -> T:
 
 
 def _map(value: object, change: Callable[[Ref], Value]) -> object:
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, (StepResult, Address, Secret)):
         return change(value)
     if isinstance(value, Text):
         return _map_text(value, change)
     if isinstance(value, Frozen):
-        return Frozen({key: _map(item, change) for key, item in value.items()})
+        entries = {key: _map(item, change) for key, item in value.items()}
+        return value if _equal(value.values(), entries.values()) else Frozen(entries)
     if isinstance(value, tuple):
-        return tuple(_map(item, change) for item in value)
+        items = tuple([_map(item, change) for item in value])
+        return value if _equal(value, items) else items
     names = getattr(value, "__dataclass_fields__", None)
     if names is None:
         return value
-    return type(value)(**{name: _map(getattr(value, name), change) for name in names})
+    fields = {name: getattr(value, name) for name in names}
+    mapped = {name: _map(item, change) for name, item in fields.items()}
+    return value if _equal(fields.values(), mapped.values()) else type(value)(**mapped)
+
+
+def _equal(before: Iterable[object], after: Iterable[object]) -> bool:
+    """Whether nothing in it was replaced."""
+    return all(map(is_, before, after))
 
 
 def _map_text(value: Text, change: Callable[[Ref], Value]) -> str | Text:

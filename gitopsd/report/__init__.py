@@ -12,13 +12,13 @@ superseded; one chat message per environment and run, edited in place; nothing i
 has no key to prevent it. A status sent twice is the same status.)
 """
 
-from gitopsd.report.render import Start, render, render_start, report_key, will_retry
-from gitopsd.report.send import Channels, announce, deliver, report
+from gitopsd.report.render import render, render_start, report_key, will_retry
+from gitopsd.report.send import Channels, QueuedReports, announce, deliver, report
 from gitopsd.report.text import diff_data, diff_text, plan_data, plan_text, run_data, run_text
 
 __all__ = [
     "Channels",
-    "Start",
+    "QueuedReports",
     "announce",
     "deliver",
     "diff_data",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from gitopsd.errors import PASSING, Reason
 from gitopsd.kit.text import count_text, duration_text, one_line
-from gitopsd.model.diff import Action, Change, Diff, Drift, Why
+from gitopsd.model.diff import Action, Change, Drift, Why
 from gitopsd.model.environment import Commit
 from gitopsd.model.ops import RunPython, RunSh, artifacts_made_by, service_of
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Applied, Done, Outcome, Report, ReportState, Run, Trigger, Verdict
+from gitopsd.model.run import Applied, Done, Outcome, Report, ReportState, Run, Start, Trigger, Verdict
 from gitopsd.report import tally
 
 LINE = 400
@@ -31,17 +30,6 @@ _STATES = {
     Verdict.SUPERSEDED: ReportState.SUPERSEDED,
 }
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.RUN: ">", Action.DELETE: "-"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A run that begins. ``diff`` is what it is about to do, None as long as that is not known."""
-
-    run_id: str
-    environment: str
-    commit: Commit
-    trigger: Trigger = Trigger.COMMIT
-    diff: Diff | None = None
 
 
 def render_start(start: Start) -> Report:

@@ -7,6 +7,7 @@ since the last one; a commit's ``pending`` always precedes its end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -14,9 +15,9 @@ from urllib.parse import quote
 from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.kit.backoff import Backoff
 from gitopsd.model.plan import Problem
-from gitopsd.model.run import Outgoing, Report, ReportState, Run, Trigger, Verdict
+from gitopsd.model.run import Outgoing, Report, ReportState, Run, Start, Trigger, Verdict
 from gitopsd.ports import Chat, Clock, Forge, Journal, Store
-from gitopsd.report.render import Start, render, render_start
+from gitopsd.report.render import render, render_start
 
 FORGE = "forge"
 CHAT = "chat"
@@ -45,6 +46,26 @@ class Channels:
     forges: tuple[Forge, ...] = ()
     chat: Chat | None = None
     link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedReports:
+    """The port ``Reports``: what runs tell is put into the outbox of the store; ``wake`` is called to have it sent."""
+
+    store: Store
+    clock: Clock
+    journal: Journal
+    wake: Callable[[], None]
+
+    def began(self, start: Start) -> None:
+        """See :func:`announce`."""
+        announce(start, self.store, clock=self.clock, journal=self.journal)
+        self.wake()
+
+    def ended(self, run: Run) -> None:
+        """See :func:`report`."""
+        report(run, self.store, clock=self.clock, journal=self.journal)
+        self.wake()
 
 
 def announce(start: Start, store: Store, *, clock: Clock, journal: Journal) -> None:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import cycle, effect, plan, rest, rollback
+from tests.benchmarks import cycle, effect, plan, record, rest, rollback
 from tests.benchmarks.measuring import Figure, machine
 from tests.benchmarks.tables import peers_table, table
 
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "cycle": cycle.measure,
     "effect": effect.measure,
     "rest": rest.measure,
+    "record": record.measure,
     "rollback": rollback.measure,
 }
 

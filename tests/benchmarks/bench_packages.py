@@ -33,7 +33,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,7 @@ from pathlib import Path
 from tests.benchmarks.measuring import Figure, cpu, wall
 from tests.benchmarks.yardstick import Rivals, rivals
 from tests.compat.places import borrow, check_out
-from tests.daemons import ROOT, START
+from tests.stage.processes import ROOT, program
 
 REPOSITORY = "ethpandaops/ethereum-package"
 FIRST, KEPT, NATIVE = 1.2, 0.4, 3.5
@@ -96,7 +95,7 @@ def planning(package: Path, packages: Path, work: Path, arguments: Path | None) 
     """A call that plans in a process of its own, and fails when it does not plan."""
     words = ["plan", str(package), "--rewrite", f"https://github.com/=file://{packages}/"]
     words += ["--args", str(arguments)] if arguments else []
-    command = [sys.executable, "-c", START, *words]
+    command = program(*words)
     environment = os.environ | {"XDG_CACHE_HOME": str(work / "cache")}
 
     def plan() -> None:

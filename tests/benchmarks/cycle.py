@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from gitopsd import pipeline
-from gitopsd.attempt import Attempt, nothing_newer
 from gitopsd.daemon.quiet import Quiet
-from gitopsd.model.run import Trigger, Verdict
+from gitopsd.model.run import Follow, Verdict
 from tests.benchmarks.measuring import Figure, cpu, wall
 from tests.benchmarks.packages import FIFTEEN, package_of, package_of_300, repository_of
-from tests.benchmarks.sites import Site, opened
+from tests.benchmarks.sites import opened
+from tests.stage.world import Site
 
 UNCHANGED, CYCLE, TIMES = 0.05, 0.005, 25
 
@@ -31,27 +31,26 @@ def _unchanged(site: Site, where: str) -> Iterator[Figure]:
     commit = site.head()
     environment = site.environment(commit)
     site.world.store.save_environment(environment, commit)
-    run = pipeline.follow(environment, commit, site.world)
+    asked = Follow(environment=environment, commit=commit)
+    run = pipeline.follow(asked, site.world)
     if run.verdict is not Verdict.SUCCEEDED:
         raise RuntimeError(f"{where}: {run.verdict}: {[str(problem) for problem in run.problems]}")
     check = partial(pipeline.check_drift, environment, site.world)
     quiet = Quiet(site.world)
     quiet.check(environment, check)
-    plan = partial(pipeline.plan, environment, commit, site.world)
+    plan = partial(pipeline.plan, asked, site.world)
     plan()
-    attempt = Attempt(
-        environment=environment, commit=commit, world=site.world, trigger=Trigger.COMMIT, preempt=nothing_newer
-    )
-    lock = attempt.recorded().lock
+    working = site.world.site(asked)
+    head = working.head
     gc.collect()
     before = site.evaluator.evaluations
 
     def figure(what: str, unit: str, measured: tuple[float, ...], target: float | None, note: str = "") -> Figure:
         return Figure(benchmark="cycle", what=f"{what}: {where}", unit=unit, samples=measured, target=target, note=note)
 
-    yield figure("unchanged plan", "ms", _wall(lambda: attempt.desired(lock)), UNCHANGED)
+    yield figure("unchanged plan", "ms", _wall(lambda: pipeline.evaluated(working, head)), UNCHANGED)
     yield figure("unchanged plan, compared with record and live", "ms", _wall(plan), UNCHANGED)
-    follow = partial(pipeline.follow, environment, commit, site.world)
+    follow = partial(pipeline.follow, asked, site.world)
     yield figure("unchanged commit followed", "ms", _wall(follow), None, "the no-op run is kept in the history")
     yield figure("evaluations in all of these", "", (float(site.evaluator.evaluations - before),), 0.0)
     yield figure("CPU of a no-op drift check", "ms", _cpu(lambda: quiet.check(environment, check)), CYCLE)

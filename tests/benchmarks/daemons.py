@@ -7,24 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gitopsd.adapters.local.backend import LocalBackend
-from tests.daemons import Daemon, Repository
+from tests.stage.daemon import Daemon
+from tests.stage.repository import Checkout
 
 
 @contextmanager
-def running(folder: Path, environments: tuple[str, ...], more: Mapping[str, Any] | None = None) -> Iterator[Daemon]:
+def running(folder: Path, more: Mapping[str, Any] | None = None) -> Iterator[Daemon]:
     """A daemon that was started on an empty repository in ``folder``, which it asks each second."""
-    folder.mkdir(parents=True, exist_ok=True)
-    daemon = Daemon(folder, Repository(folder / "repository"), more or {})
-    daemon.start()
-    try:
+    with Daemon(folder, Checkout(folder / "repository"), more or {}) as daemon:
+        daemon.start()
         yield daemon
-    finally:
-        if daemon.process is not None and daemon.process.poll() is None:
-            daemon.stop()
-        backend = LocalBackend(daemon.state / "backends" / "local")
-        for name in environments:
-            backend.destroy(name)
 
 
 def first_line(daemon: Daemon, environment: str, *, after: int) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.daemons import first_line, running
-from tests.benchmarks.measuring import Figure, until
+from tests.benchmarks.measuring import Figure
 from tests.benchmarks.packages import CALLING, package_of, repository_of
-from tests.daemons import Counting
+from tests.stage.servers import Counting
+from tests.stage.waiting import until
 
 TIMES, INTERVAL = 9, 1.0
 
@@ -21,7 +22,7 @@ def measure(folder: Path) -> Iterator[Figure]:
     lines: list[float] = []
     effects: list[float] = []
     try:
-        with running(folder, ("dev",)) as daemon:
+        with running(folder) as daemon:
             for number in range(-1, TIMES):
                 name = f"call-{number}"
                 args = {"port": outside.server.server_port, "name": name}
@@ -30,9 +31,9 @@ def measure(folder: Path) -> Iterator[Figure]:
                 mark = daemon.log.stat().st_size
                 start = time.perf_counter()
                 daemon.repository.push(files)
-                until(lambda: first_line(daemon, "dev", after=mark), "a step", seconds=60, pause=0.01)  # noqa: B023
+                until(lambda: first_line(daemon, "dev", after=mark), "a step", seconds=60, every=0.01)  # noqa: B023
                 said = time.perf_counter() - start
-                until(lambda: outside.hits[name], "an effect", seconds=60, pause=0.01)  # noqa: B023
+                until(lambda: outside.hits[name], "an effect", seconds=60, every=0.01)  # noqa: B023
                 seen = time.perf_counter() - start
                 if number >= 0:
                     lines.append(said)

@@ -8,11 +8,12 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from tests.stage.processes import children_of, cpu_of
 
 _MIB = 1024 * 1024
 _SCALES = {
@@ -97,48 +98,6 @@ def _cpu_now() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     running = sum(map(cpu_of, children_of(os.getpid())))
     return time.process_time() + children.ru_utime + children.ru_stime + running
-
-
-def cpu_of(pid: int) -> float:
-    """CPU seconds that a process and the children that it waited for have used, in steps of a clock tick."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
-
-
-def children_of(pid: int) -> set[int]:
-    """The process ids of the children of a process; none when it has gone."""
-    found: set[int] = set()
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                found |= set(map(int, (task / "children").read_text().split()))
-    return found
-
-
-def pss_of(pid: int) -> int:
-    """Bytes of memory of a process, each shared page divided by those who share it; resident bytes where the kernel
-    does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        return rss_of(pid)
-
-
-def rss_of(pid: int) -> int:
-    """Resident bytes of a process, shared pages counted whole."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def until(check: Callable[[], Any], what: str, *, seconds: float, pause: float = 0.02) -> Any:
-    """The first true answer of ``check``. TimeoutError when there is none in time."""
-    end = time.monotonic() + seconds
-    while True:
-        if found := check():
-            return found
-        if time.monotonic() > end:
-            raise TimeoutError(f"within {seconds:g} s: {what}")
-        time.sleep(pause)
 
 
 def machine() -> dict[str, str]:

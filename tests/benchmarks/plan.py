@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gitopsd import pipeline
+from gitopsd.model.run import Follow
 from tests.benchmarks.measuring import Figure, wall
 from tests.benchmarks.packages import package_of_300, repository_of
-from tests.benchmarks.sites import Site, opened
-from tests.daemons import ROOT, START
+from tests.benchmarks.sites import opened
+from tests.stage.processes import program, variables
+from tests.stage.world import Site
 
 COLD, TIMES = 1.5, 7
 
@@ -51,9 +51,9 @@ def _processes(folder: Path) -> Iterator[Figure]:
 
 def _plan(package: Path, cache: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", START, "plan", str(package)],
+        program("plan", str(package)),
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)},
+        env=variables(XDG_CACHE_HOME=str(cache)),
         timeout=60,
         check=True,
     )
@@ -68,7 +68,7 @@ def _calls(folder: Path) -> Iterator[Figure]:
             site.repository.push(repository_of(package_of_300(), {"dev": {}}))
             commit = site.head()
             environment = site.environment(commit)
-            cold += wall(lambda: pipeline.plan(environment, commit, site.world), times=1)  # noqa: B023
+            cold += wall(lambda: pipeline.plan(Follow(environment=environment, commit=commit), site.world), times=1)  # noqa: B023
     yield Figure(
         benchmark="plan",
         what="the same inside the daemon, nothing cached, compared",
@@ -92,4 +92,4 @@ def _changed(site: Site, level: str) -> float:
     site.repository.push(repository_of(package_of_300(), {"dev": {"args": {"level": level}}}))
     commit = site.head()
     environment = site.environment(commit)
-    return wall(lambda: pipeline.plan(environment, commit, site.world), times=1)[0]
+    return wall(lambda: pipeline.plan(Follow(environment=environment, commit=commit), site.world), times=1)[0]

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks.daemons import running
-from tests.benchmarks.measuring import Figure, children_of, cpu_of, pss_of, rss_of, until
+from tests.benchmarks.measuring import Figure
 from tests.benchmarks.packages import TINY, package_of, repository_of
-from tests.daemons import Daemon
+from tests.stage.daemon import Daemon
+from tests.stage.processes import children_of, cpu_of, pss_of, rss_of
+from tests.stage.waiting import until
 
 COUNT, MEMORY, CYCLE = 100, 150 * 1024 * 1024, 0.005
 WATCHED, LOOKS, DRIFT = 20.0, 5, 5.0
@@ -21,10 +23,10 @@ def measure(folder: Path) -> Iterator[Figure]:
     url = f"file://{folder / 'repository'}"
     calm = {"repositories": {"devnets": {"url": url, "interval": "30s"}}, "drift": {"interval": "5m"}}
     busy = {"repositories": {"devnets": {"url": url, "interval": "30s"}}, "drift": {"interval": f"{DRIFT:g}s"}}
-    with running(folder, names, {**calm, "repositories": {"devnets": {"url": url, "interval": "1s"}}}) as daemon:
+    with running(folder, {**calm, "repositories": {"devnets": {"url": url, "interval": "1s"}}}) as daemon:
         files = repository_of(package_of(TINY), {name: {"args": {"text": name}} for name in names})
         daemon.repository.push(files)
-        until(lambda: _ended(daemon) >= COUNT, "every environment applied", seconds=300, pause=0.5)
+        until(lambda: _ended(daemon) >= COUNT, "every environment applied", seconds=300, every=0.5)
         time.sleep(5)
         applied = _total(daemon, pss_of)
         yield _memory("PSS of the daemon and its fork server after applying 100 environments", (applied,), None)
@@ -64,7 +66,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 def _total(daemon: Daemon, amount_of: Callable[[int], float]) -> float:
     """What the daemon takes together with its fork server."""
-    return sum(map(amount_of, (_pid(daemon), *children_of(_pid(daemon)))))
+    return sum(map(amount_of, (daemon.pid, *children_of(daemon.pid))))
 
 
 def _memory(what: str, samples: tuple[float, ...], target: int | None) -> Figure:
@@ -77,12 +79,6 @@ def _restart(daemon: Daemon, more: dict[str, object]) -> None:
     daemon.more = more
     daemon.start()
     until(lambda: b"watching 1 repository" in daemon.log.read_bytes()[mark:], "a start", seconds=60)
-
-
-def _pid(daemon: Daemon) -> int:
-    if daemon.process is None:
-        raise RuntimeError("no daemon runs")
-    return daemon.process.pid
 
 
 def _ended(daemon: Daemon) -> int:

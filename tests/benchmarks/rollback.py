@@ -10,10 +10,12 @@ from pathlib import Path
 
 from gitopsd import pipeline
 from gitopsd.model.environment import Commit, Environment
-from gitopsd.model.run import Applied, Run, Verdict
-from tests.benchmarks.measuring import Figure, until
+from gitopsd.model.run import Applied, Follow, Run, Verdict
+from tests.benchmarks.measuring import Figure
 from tests.benchmarks.packages import FIFTY, WAITING, package_of, repository_of
-from tests.benchmarks.sites import Site, opened
+from tests.benchmarks.sites import opened
+from tests.stage.waiting import until
+from tests.stage.world import Site
 
 TIMES, BEGUN, RESTORED, GONE = 3, 2.0, 15.0, 2.0
 
@@ -39,7 +41,7 @@ def _figure(what: str, samples: tuple[float, ...], target: float, note: str) -> 
 def _follow(site: Site, level: str, *, broken: bool) -> Run:
     site.repository.push(repository_of(package_of(FIFTY), {"dev": {"args": {"level": level, "broken": broken}}}))
     environment, commit = _newest(site)
-    return pipeline.follow(environment, commit, site.world)
+    return pipeline.follow(Follow(environment=environment, commit=commit), site.world)
 
 
 def _newest(site: Site) -> tuple[Environment, Commit]:
@@ -71,7 +73,11 @@ def _preempted(site: Site) -> float:
     runs: list[Run] = []
 
     def follow() -> None:
-        runs.append(pipeline.follow(environment, commit, site.world, preempt=lambda: newer[0] if newer else ""))
+        runs.append(
+            pipeline.follow(
+                Follow(environment=environment, commit=commit), site.world, lambda: newer[0] if newer else ""
+            )
+        )
 
     thread = threading.Thread(target=follow)
     thread.start()

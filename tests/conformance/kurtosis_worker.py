@@ -11,7 +11,7 @@ from gitopsd.evaluate import evaluate
 from gitopsd.model.ops import Print
 from gitopsd.model.package import Arguments, EvaluationRequest, Package, Pin
 from gitopsd.model.values import Frozen, describe_text, freeze
-from tests.evaluating import LOCATOR, MemoryTrees
+from tests.stage.scripted import LOCATOR, MemoryTrees
 
 
 class Trees:

@@ -10,14 +10,16 @@ import pytest
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
 from gitopsd.model.calls import TaskSpec, Workload
+from gitopsd.model.environment import Owner
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, ExecRecipe, Image, Persistent, Port, Probe, ServiceSpec
 from gitopsd.model.record import LiveService, State
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
-from tests.integration.local_enclave import eventually
+from tests.stage.waiting import until
 
+OWNER = Owner(repository="https://example.org/nets.git", environment="dev")
 READY = Probe(recipe=ExecRecipe(command=("true",)), field="code", assertion="==", target=0)
 STAMP = ("sh", "-c", "date +%s.%N")
 """A command whose output tells one run from another."""
@@ -54,8 +56,8 @@ def make_files(**contents: str) -> list[TreeFile]:
 
 def test_an_enclave_exists_from_prepare_to_destroy(backend: Backend) -> None:
     assert not backend.observe(ENCLAVE).exists
-    backend.prepare(ENCLAVE)
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
+    backend.prepare(ENCLAVE, OWNER)
     assert backend.observe(ENCLAVE).exists
     backend.destroy(ENCLAVE)
     backend.destroy(ENCLAVE)
@@ -63,7 +65,7 @@ def test_an_enclave_exists_from_prepare_to_destroy(backend: Backend) -> None:
 
 
 def test_addresses_are_known_before_a_start_distinct_and_stay(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     web, store = backend.reserve(ENCLAVE, "web"), backend.reserve(ENCLAVE, "store")
     assert web != store
     assert backend.converge(ENCLAVE, make_workload()).address == web
@@ -104,7 +106,7 @@ def test_a_stopped_service_keeps_its_address_and_starts_again(backend: Backend) 
 
 def test_a_service_without_ports_that_ends_well_is_finished_and_keeps_its_address(backend: Backend) -> None:
     address = backend.converge(ENCLAVE, make_job()).address
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     live = job_in(backend)
     assert (live.address, live.exit_code, live.restarts, live.ready) == (address, 0, 0, True)
     assert backend.observe(ENCLAVE).services == {"job": live}
@@ -117,28 +119,28 @@ def test_a_finished_service_runs_again_when_it_is_asked_to_or_stopped_in_between
     job = make_job()
     for again in (job, replace(job, restart=True), replace(job, incarnation="second")):
         backend.converge(ENCLAVE, again)
-        eventually(lambda: job_in(backend).state is State.FINISHED)
+        until(lambda: job_in(backend).state is State.FINISHED)
     assert backend.converge(ENCLAVE, replace(job, running=False)).state is State.STOPPED
     backend.converge(ENCLAVE, job)
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
 
 
 @pytest.mark.parametrize("fields", [{"ports": Frozen({"http": Port(number=8000)})}, {"ready": READY}])
 def test_a_service_that_others_wait_for_is_never_finished(backend: Backend, fields: dict[str, object]) -> None:
     backend.converge(ENCLAVE, make_job(**fields))
-    eventually(lambda: job_in(backend).state is State.CRASHED)
+    until(lambda: job_in(backend).state is State.CRASHED)
     assert job_in(backend).exit_code == 0
 
 
 def test_a_service_that_ends_badly_is_never_finished(backend: Backend) -> None:
     backend.converge(ENCLAVE, make_job(3))
-    eventually(lambda: job_in(backend).state is State.CRASHED)
+    until(lambda: job_in(backend).state is State.CRASHED)
     assert job_in(backend).exit_code == 3
 
 
 def test_a_command_in_a_finished_service_fails_with_its_code_and_a_hint(backend: Backend) -> None:
     backend.converge(ENCLAVE, make_job())
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     with pytest.raises(StepError, match="ended with code 0") as caught:
         backend.execute(ENCLAVE, "job", STAMP, key="a", timeout=20)
     assert caught.value.hint
@@ -149,7 +151,7 @@ def test_files_of_a_finished_service_can_be_taken(backend: Backend) -> None:
     content = backend.put_artifact(ENCLAVE, make_files(motd="hello"))
     job = make_job(files=Frozen({"/site": Artifacts(names=("site",))}))
     backend.converge(ENCLAVE, replace(job, artifacts=Frozen({"site": content})))
-    eventually(lambda: job_in(backend).state is State.FINISHED)
+    until(lambda: job_in(backend).state is State.FINISHED)
     captured = backend.capture(ENCLAVE, "job", "/site/motd.txt")
     assert [file.path for file in backend.get_artifact(ENCLAVE, captured)] == ["motd.txt"]
 
@@ -163,7 +165,7 @@ def test_a_removed_service_is_gone(backend: Backend) -> None:
 
 
 def test_a_persistent_directory_keeps_its_identity_until_it_is_deleted(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     identity = backend.volume(ENCLAVE, "chain", 10)
     files = Frozen({"/data": Persistent(key="chain")})
     backend.converge(ENCLAVE, make_workload(files=files))
@@ -195,14 +197,14 @@ def test_an_exit_code_is_a_result_and_no_error(backend: Backend) -> None:
 
 
 def test_a_command_in_a_service_that_does_not_run_fails_and_leaves_no_trace(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     with pytest.raises(StepError):
         backend.execute(ENCLAVE, "web", STAMP, key="a", timeout=20)
     assert not backend.has_trace(ENCLAVE, "a")
 
 
 def test_a_task_runs_once_for_its_key_and_its_files_are_kept(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     task = make_task("sh", "-c", "date +%s.%N | tee /tmp/seed.txt", store=("/tmp/seed.txt",))
     first = backend.run_task(ENCLAVE, task, key="a")
     second = backend.run_task(ENCLAVE, task, key="a")
@@ -214,7 +216,7 @@ def test_a_task_runs_once_for_its_key_and_its_files_are_kept(backend: Backend) -
 
 
 def test_artifacts_are_kept_once_by_their_content(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     files = make_files(one="1", two="2")
     digest = backend.put_artifact(ENCLAVE, files)
     assert backend.put_artifact(ENCLAVE, reversed(files)) == digest
@@ -224,19 +226,19 @@ def test_artifacts_are_kept_once_by_their_content(backend: Backend) -> None:
 
 
 def test_an_empty_artifact_is_an_artifact(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     assert backend.get_artifact(ENCLAVE, backend.put_artifact(ENCLAVE, [])) == ()
 
 
 def test_an_unknown_artifact_is_missing(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     with pytest.raises(StepError) as caught:
         backend.get_artifact(ENCLAVE, "0" * 64)
     assert caught.value.reason is Reason.ARTIFACT_MISSING
 
 
 def test_a_service_mounts_artifacts_by_name(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     digest = backend.put_artifact(ENCLAVE, make_files(motd="hello"))
     bare = make_workload(files=Frozen({"/etc/site": Artifacts(names=("site",))}))
     mounted = Workload(name="web", spec=bare.spec, artifacts=Frozen({"site": digest}), incarnation="first")
@@ -261,7 +263,7 @@ def test_a_port_of_udp_counts_as_open(backend: Backend) -> None:
 
 
 def test_every_service_can_converge_at_the_same_time(backend: Backend) -> None:
-    backend.prepare(ENCLAVE)
+    backend.prepare(ENCLAVE, OWNER)
     names = [f"node-{number}" for number in range(4)]
     threads = [threading.Thread(target=backend.converge, args=(ENCLAVE, make_workload(name))) for name in names]
     for thread in threads:

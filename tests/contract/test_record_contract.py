@@ -1,267 +1,278 @@
-"""The contract of the port Record: what is written comes back, over restarts; results of the past are kept."""
+"""The contract of the port Records, which sessions write as in production: what is written comes back, and only its
+last claimant writes it."""
 
 from __future__ import annotations
 
-import json
-import stat
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from threading import Thread
 
 import pytest
 
-from gitopsd.adapters.local.record import FileRecord
-from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
-from gitopsd.model.ops import AddService, Exec, Op
-from gitopsd.model.parts import ExecRecipe, Image, ServiceSpec
-from gitopsd.model.plan import Instruction, Plan
-from gitopsd.model.record import SCHEME, Intent, LastGood, RecordedEnclave, Step, StepOutput
-from gitopsd.model.values import Frozen, Secret, StepResult, Text
-from gitopsd.ports import Record
+from gitopsd.errors import Reason, TransientError
+from gitopsd.model.head import SCHEME, Under, achieved, begun
+from gitopsd.model.ops import UploadFiles
+from gitopsd.model.plan import Instruction
+from gitopsd.model.record import Intent, Recorded, finished, forgotten, headed, intended
+from gitopsd.model.values import Frozen
+from gitopsd.ports import Records
+from gitopsd.session import Session, Sessions
+from tests.contract.conftest import Storage
+from tests.contract.recording import (
+    ENCLAVE,
+    NOON,
+    finish,
+    headed_by,
+    make_exec,
+    make_good,
+    make_service,
+    make_step,
+    recorded_in,
+    session,
+)
 
-ENCLAVE = "net"
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-def make_exec(word: str = "one") -> Op:
-    command = ("echo", Text(parts=("x=", StepResult(step="task/a", field="output"))), Secret(name="token"), word)
-    return Exec(service="web", life="service/web", recipe=ExecRecipe(command=command))
-
-
-def make_service() -> Op:
-    return AddService(name="web", spec=ServiceSpec(image=Image(name="busybox")))
-
-
-def make_step(name: str, op: Op, *, serial: str, output: str = "done\n") -> Step:
-    return Step(
-        instruction=Instruction(id=name, op=op),
-        inputs=Frozen({"value": 1.5, "$odd": ("a", None, True)}),
-        output=StepOutput(values=Frozen({"output": output, "code": 0}), artifacts=Frozen({"genesis": "ab" * 32})),
-        incarnation="first",
-        serial=serial,
-        when=NOON,
-    )
+ODD = ("exec/web#1", "z", "a", "täsk/☃ /..", "b" * 300, "one\nline\udcff", "")
 
 
-def test_an_unknown_enclave_has_an_empty_record(record: Record) -> None:
-    assert record.load(ENCLAVE) == RecordedEnclave(name=ENCLAVE)
+@pytest.fixture
+def records(storage: Storage) -> Records:
+    return storage.records()
 
 
-def test_steps_come_back_in_the_order_in_which_they_finished(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    steps = [make_step(name, make_exec(), serial=name) for name in ("exec/web#1", "z", "a", "täsk/☃ /..", "b" * 300)]
-    for step in steps:
-        record.finish(ENCLAVE, step)
-    assert list(record.load(ENCLAVE).steps.items()) == [(step.id, step) for step in steps]
+@pytest.fixture
+def opened(records: Records) -> Session:
+    return session(records)
 
 
-def test_an_intent_stays_until_its_step_is_finished(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
+def test_an_unknown_enclave_has_no_record(records: Records) -> None:
+    assert records.read(ENCLAVE) is None
+
+
+def test_a_claim_makes_an_empty_record(records: Records, storage: Storage) -> None:
+    made = records.claim(ENCLAVE, "me")
+    assert made.recorded == Recorded()
+    assert storage.records().read(ENCLAVE) == made
+
+
+def test_steps_come_back_in_the_order_in_which_they_finished(opened: Session, storage: Storage) -> None:
+    steps = [make_step(name, serial=name) for name in ODD]
+    finish(opened, *steps)
+    assert list(recorded_in(storage.records()).steps.items()) == [(step.id, step) for step in steps]
+    again = make_step("z", serial="again")
+    finish(opened, again)
+    assert list(recorded_in(storage.records()).steps) == list(ODD)
+
+
+def test_steps_may_change_their_order(opened: Session, storage: Storage) -> None:
+    steps = {name: make_step(name, serial=name) for name in "abc"}
+    finish(opened, *steps.values())
+    opened.change(lambda found: replace(found, steps=found.steps.without("a").with_({"a": steps["a"]})))
+    assert list(recorded_in(storage.records()).steps.items()) == [(name, steps[name]) for name in "bca"]
+
+
+def test_an_intent_stays_until_its_step_is_finished(opened: Session, storage: Storage) -> None:
     intent = Intent(id="exec/web#1", key="k1", when=NOON)
-    record.begin(ENCLAVE, intent)
-    assert record.load(ENCLAVE).intents == {intent.id: intent}
-    record.finish(ENCLAVE, make_step(intent.id, make_exec(), serial="s1"))
-    assert not record.load(ENCLAVE).intents
+    opened.change(partial(intended, intent=intent))
+    assert recorded_in(storage.records()).intents == {intent.id: intent}
+    finish(opened, make_step(intent.id))
+    assert not recorded_in(storage.records()).intents
 
 
-def test_a_replaced_result_moves_to_the_past_newest_first(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
+def test_a_replaced_result_moves_to_the_past_newest_first(opened: Session, storage: Storage) -> None:
     steps = [make_step("exec/web#1", make_exec(word), serial=word) for word in ("one", "two", "three")]
-    for step in steps:
-        record.finish(ENCLAVE, step)
-    found = record.load(ENCLAVE)
+    finish(opened, *steps)
+    found = recorded_in(storage.records())
     assert found.steps == {"exec/web#1": steps[2]}
     assert found.past == (steps[1], steps[0])
 
 
-def test_a_result_of_the_past_that_is_recalled_is_current_again(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
+def test_a_result_of_the_past_that_is_recalled_is_current_again(opened: Session, storage: Storage) -> None:
     one, two = (make_step("exec/web#1", make_exec(word), serial=word) for word in ("one", "two"))
-    for step in (one, two, one):
-        record.finish(ENCLAVE, step)
-    found = record.load(ENCLAVE)
+    finish(opened, one, two, one)
+    found = recorded_in(storage.records())
     assert found.steps == {"exec/web#1": one}
     assert found.past == (two,)
 
 
-def test_forgotten_results_move_to_the_past_and_services_are_dropped(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    done, service = (
-        make_step("exec/web#1", make_exec(), serial="s1"),
-        make_step("service/web", make_service(), serial="s2"),
-    )
-    record.finish(ENCLAVE, service)
-    record.finish(ENCLAVE, done)
-    record.forget(ENCLAVE, (done.id, service.id, "never/was"))
-    found = record.load(ENCLAVE)
+def test_forgotten_results_move_to_the_past_and_services_are_dropped(opened: Session, storage: Storage) -> None:
+    done, service = make_step("exec/web#1"), make_step("service/web", make_service(), serial="s2")
+    finish(opened, service, done)
+    opened.change(partial(forgotten, ids=(done.id, service.id, "never/was")))
+    found = recorded_in(storage.records())
     assert not found.steps
     assert found.past == (done,)
 
 
-def test_the_past_is_bounded_but_keeps_what_the_last_good_plan_needs(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    record.finish(ENCLAVE, make_step("exec/web#1", make_exec("good"), serial="good"))
-    good = LastGood(
-        commit="c1", plan=Plan(package_digest="p", args_digest="a"), serials=Frozen({"exec/web#1": "good"}), when=NOON
-    )
-    record.save_head(ENCLAVE, replace(record.load(ENCLAVE), last_good=good))
-    for number in range(20):
-        record.finish(ENCLAVE, make_step("exec/web#1", make_exec(str(number)), serial=str(number)))
-    past = [step.serial for step in record.load(ENCLAVE).past]
-    assert past[0] == "18"
-    assert past[-1] == "good"
-    assert len(past) < 15
+def test_the_past_is_bounded_but_keeps_what_the_last_good_plan_needs(opened: Session, storage: Storage) -> None:
+    good = make_step("exec/web#1", make_exec("good"), serial="good")
+    finish(opened, good)
+    opened.change(partial(headed, change=partial(achieved, good=make_good(good))))
+    finish(opened, *(make_step("exec/web#1", make_exec(str(number)), serial=str(number)) for number in range(20)))
+    found = recorded_in(storage.records()).past
+    assert found == opened.recorded.past
+    assert [step.serial for step in found] == [str(number) for number in range(18, 10, -1)] + ["good"]
 
 
-def test_the_head_is_kept_and_leaves_the_steps_alone(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    step = make_step("exec/web#1", make_exec(), serial="s1")
-    record.finish(ENCLAVE, step)
-    record.begin(ENCLAVE, Intent(id="task/seed", key="k"))
-    plan = Plan(package_digest="p", args_digest="a", instructions=(step.instruction,))
-    head = RecordedEnclave(
-        name=ENCLAVE, environment="dev", commit="c1", plan_digest=plan.digest, bad_plans=("bad",), pinned="c0",
-        last_good=LastGood(commit="c1", plan=plan, serials=Frozen({step.id: "s1"}), when=NOON), generation=1,
-    )  # fmt: skip
-    record.save_head(ENCLAVE, head)
-    found = record.load(ENCLAVE)
-    assert (found.environment, found.commit, found.bad_plans, found.pinned) == ("dev", "c1", ("bad",), "c0")
-    assert found.last_good == head.last_good
-    assert list(found.steps) == ["exec/web#1"]
-    assert list(found.intents) == ["task/seed"]
-    record.save_head(ENCLAVE, replace(head, last_good=None, pinned=""))
-    assert record.load(ENCLAVE).last_good is None
+def test_the_past_may_be_any(opened: Session, storage: Storage) -> None:
+    steps = tuple(make_step("exec/web#1", make_exec(word), serial=word) for word in ("one", "two", "three"))
+    for past in (steps, steps[::-1], steps[1:], ()):
+        opened.change(lambda found, past=past: replace(found, past=past))  # type: ignore[misc]
+        assert recorded_in(storage.records()).past == past
 
 
-def test_a_large_output_comes_back_whole(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    step = make_step("exec/web#1", make_exec(), serial="s1", output="é\ud800\n" * 50_000)
-    record.finish(ENCLAVE, step)
-    assert record.load(ENCLAVE).steps[step.id] == step
+def test_the_head_is_kept_and_leaves_the_steps_alone(opened: Session, storage: Storage) -> None:
+    step = make_step("exec/web#1")
+    finish(opened, step)
+    opened.change(partial(intended, intent=Intent(id="task/seed", key="k")))
+    for number in range(7):
+        opened.change(partial(headed, change=partial(achieved, good=make_good(step, commit=f"c{number}"))))
+    opened.change(partial(headed, change=partial(begun, plan="digest")))
+    opened.change(lambda found: headed_by(found, environment="dev", pinned="c0", bad_plans=("bad",), scheme=1))
+    found = recorded_in(storage.records())
+    assert found == opened.recorded
+    assert found.head.course == Under(plan="digest")
+    assert [good.commit for good in found.head.goods] == ["c6", "c5", "c4", "c3", "c2"]
+    assert found.head.scheme == 1
+    opened.change(lambda found: headed_by(found, good=None, scheme=SCHEME))
+    found = recorded_in(storage.records())
+    assert (found.head.good, found.head.scheme, len(found.head.earlier)) == (None, SCHEME, 4)
 
 
-def test_each_claim_raises_the_generation(record: Record) -> None:
-    first = record.claim(ENCLAVE, "me")
-    assert record.claim(ENCLAVE, "me") == first + 1
-    assert record.load(ENCLAVE).generation == first + 1
+def test_an_equal_value_of_another_type_is_a_change(opened: Session, storage: Storage) -> None:
+    step = make_step("exec/web#1")
+    for value in (1, True, 1.0, 0.0, -0.0, False):
+        finish(opened, replace(step, inputs=step.inputs.with_({"value": value})))
+        assert repr(recorded_in(storage.records()).steps[step.id].inputs["value"]) == repr(value)
 
 
-def test_a_deleted_record_is_empty(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    record.finish(ENCLAVE, make_step("exec/web#1", make_exec(), serial="s1"))
-    record.delete(ENCLAVE)
-    record.delete(ENCLAVE)
-    assert record.load(ENCLAVE) == RecordedEnclave(name=ENCLAVE)
-    record.claim(ENCLAVE, "me")
-    record.finish(ENCLAVE, make_step("exec/web#1", make_exec(), serial="s2"))
-    assert list(record.load(ENCLAVE).steps) == ["exec/web#1"]
+def test_where_content_is_read_from_is_kept_though_it_makes_no_difference(opened: Session, storage: Storage) -> None:
+    for source in ("repository@1", "repository@2"):
+        finish(opened, make_step("artifact/a", UploadFiles(name="a", source=source, content="c"), serial="s"))
+        op = recorded_in(storage.records()).steps["artifact/a"].instruction.op
+        assert isinstance(op, UploadFiles)
+        assert op.source == source
 
 
-def test_records_of_enclaves_are_apart(record: Record) -> None:
-    record.claim(ENCLAVE, "me")
-    record.claim("other", "me")
-    record.finish(ENCLAVE, make_step("exec/web#1", make_exec(), serial="s1"))
-    assert not record.load("other").steps
+@pytest.mark.parametrize("text", ["é\ud800\n" * 50_000, "\ud83d\ude00", '"\\\x00\x7f\u2028', "x" * 10_000_000])
+def test_every_text_comes_back_whole(opened: Session, storage: Storage, text: str) -> None:
+    step = replace(make_step("exec/web#1", output=text), inputs=Frozen({"large": text}))
+    finish(opened, step)
+    assert recorded_in(storage.records()).steps[step.id] == step
 
 
-class TestFiles:
-    """What only a record in files can show."""
-
-    def test_another_process_reads_what_was_written(self, tmp_path: Path) -> None:
-        one = FileRecord(tmp_path)
-        one.claim(ENCLAVE, "me")
-        steps = [make_step("exec/web#1", make_exec(word), serial=word) for word in ("one", "two")]
-        for step in steps:
-            one.finish(ENCLAVE, step)
-        found = FileRecord(tmp_path).load(ENCLAVE)
-        assert (dict(found.steps), found.past) == ({"exec/web#1": steps[1]}, (steps[0],))
-
-    def test_a_daemon_whose_claim_was_taken_over_cannot_write(self, tmp_path: Path) -> None:
-        one, two = FileRecord(tmp_path), FileRecord(tmp_path)
-        one.claim(ENCLAVE, "one")
-        two.claim(ENCLAVE, "two")
-        step = make_step("exec/web#1", make_exec(), serial="s1")
+def test_a_write_without_a_claim_is_refused(records: Records, storage: Storage) -> None:
+    for generation in (0, 1):
         with pytest.raises(TransientError) as caught:
-            one.finish(ENCLAVE, step)
+            records.write(ENCLAVE, generation, Recorded(), headed_by(Recorded(), commit="c"))
         assert caught.value.reason is Reason.RECORD_FENCED
-        assert "'two'" in str(caught.value)
-        with pytest.raises(TransientError):
-            one.save_head(ENCLAVE, RecordedEnclave(name=ENCLAVE))
-        with pytest.raises(TransientError):
-            FileRecord(tmp_path).begin(ENCLAVE, Intent(id="a", key="k"))
-        two.finish(ENCLAVE, step)
-        assert list(one.load(ENCLAVE).steps) == ["exec/web#1"]
+    assert storage.records().read(ENCLAVE) is None
+    session(records)
+    with pytest.raises(TransientError):
+        records.write(ENCLAVE, 0, Recorded(), headed_by(Recorded(), commit="c"))
+    assert recorded_in(storage.records()) == Recorded()
 
-    def test_a_record_of_a_newer_release_is_refused(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "me")
-        head = tmp_path / "enclaves" / ENCLAVE / "record" / "head.json"
-        head.write_text(json.dumps(json.loads(head.read_text()) | {"scheme": SCHEME + 1}))
-        for attempt in (lambda: record.load(ENCLAVE), lambda: record.claim(ENCLAVE, "me")):
-            with pytest.raises(UserError) as caught:
+
+def test_a_second_claim_fences_the_first(opened: Session, storage: Storage) -> None:
+    step = make_step("exec/web#1")
+    finish(opened, step)
+    second = session(storage.records(), "two")
+    assert second.recorded == opened.recorded
+    for attempt in (partial(finish, opened, make_step("a")), opened.delete):
+        with pytest.raises(TransientError) as caught:
+            attempt()
+        assert caught.value.reason is Reason.RECORD_FENCED
+    assert list(finish(second, make_step("b")).steps) == ["exec/web#1", "b"]
+    assert recorded_in(storage.records()) == second.recorded
+
+
+def test_a_session_stays_open_until_another_one_claims(records: Records, storage: Storage) -> None:
+    mine, other = Sessions(records, writer="me"), Sessions(storage.records(), writer="other")
+    first = mine.open(ENCLAVE)
+    assert mine.open(ENCLAVE) is first
+    finish(other.open(ENCLAVE), make_step("a"))
+    second = mine.open(ENCLAVE)
+    assert second is not first
+    assert list(finish(second, make_step("b")).steps) == ["a", "b"]
+
+
+def test_a_deleted_record_is_none_and_its_writer_is_fenced(opened: Session, storage: Storage) -> None:
+    finish(opened, make_step("exec/web#1"))
+    opened.delete()
+    assert storage.records().read(ENCLAVE) is None
+    with pytest.raises(TransientError) as caught:
+        finish(opened, make_step("exec/web#1"))
+    assert caught.value.reason is Reason.RECORD_FENCED
+    again = session(storage.records())
+    assert list(finish(again, make_step("b")).steps) == ["b"]
+    with pytest.raises(TransientError):
+        finish(opened, make_step("exec/web#1"))
+
+
+def test_what_is_not_there_may_be_deleted(records: Records) -> None:
+    records.delete(ENCLAVE, 1)
+    assert records.read(ENCLAVE) is None
+
+
+def test_records_of_enclaves_are_apart(records: Records, opened: Session) -> None:
+    other = Sessions(records, writer="test").open("other")
+    finish(opened, make_step("exec/web#1"))
+    assert not other.recorded.steps
+    other.delete()
+    assert list(recorded_in(records).steps) == ["exec/web#1"]
+
+
+def test_a_read_that_fails_is_an_error_and_never_an_empty_record(opened: Session, storage: Storage) -> None:
+    finish(opened, make_step("exec/web#1"))
+    records = storage.records()
+    with storage.fails("read"):
+        for attempt in (records.read, Sessions(records, writer="w").peek, Sessions(records, writer="w").open):
+            with pytest.raises(TransientError) as caught:
+                attempt(ENCLAVE)
+            assert caught.value.reason is Reason.BACKEND_UNAVAILABLE
+    assert list(recorded_in(records).steps) == ["exec/web#1"]
+
+
+def test_a_write_that_fails_changes_nothing_and_the_session_goes_on(opened: Session, storage: Storage) -> None:
+    finish(opened, make_step("a"))
+    with storage.fails("write"):
+        for attempt in (partial(finish, opened, make_step("b")), partial(session, storage.records(), "two")):
+            with pytest.raises(TransientError) as caught:
                 attempt()
-            assert caught.value.reason is Reason.RECORD_NEWER
+            assert caught.value.reason is Reason.BACKEND_UNAVAILABLE
+        assert list(opened.recorded.steps) == ["a"]
+    assert list(finish(opened, make_step("c")).steps) == ["a", "c"]
+    assert recorded_in(storage.records()) == opened.recorded
 
-    def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "me")
-        record.finish(ENCLAVE, make_step("exec/web#1", make_exec(), serial="s1"))
-        (file,) = (tmp_path / "enclaves" / ENCLAVE / "record" / "steps").iterdir()
-        file.write_text(file.read_text()[:40])
-        with pytest.raises(GitopsdError, match=r"steps/exec%2Fweb%231\.json"):
-            FileRecord(tmp_path).load(ENCLAVE)
 
-    def test_an_older_scheme_is_told_until_the_record_is_taken_over(self, tmp_path: Path) -> None:
-        FileRecord(tmp_path).claim(ENCLAVE, "old")
-        head = tmp_path / "enclaves" / ENCLAVE / "record" / "head.json"
-        head.write_text(json.dumps(json.loads(head.read_text()) | {"scheme": SCHEME - 1}))
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "new")
-        record.finish(ENCLAVE, make_step("a", make_exec(), serial="1"))
-        assert FileRecord(tmp_path).load(ENCLAVE).scheme == SCHEME - 1
-        record.save_head(ENCLAVE, replace(record.load(ENCLAVE), scheme=SCHEME))
-        assert FileRecord(tmp_path).load(ENCLAVE).scheme == SCHEME
+def test_a_session_that_cannot_read_what_became_of_a_write_says_so(opened: Session, storage: Storage) -> None:
+    finish(opened, make_step("a"))
+    with storage.fails("read", "write"):
+        with pytest.raises(TransientError):
+            finish(opened, make_step("b"))
+        with pytest.raises(TransientError):
+            _ = opened.recorded
+    assert list(finish(opened, make_step("c")).steps) == ["a", "c"]
 
-    def test_equal_instructions_of_steps_and_last_good_plan_are_the_same_object(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "me")
-        step = make_step("a", make_exec(), serial="1")
-        record.finish(ENCLAVE, step)
-        plan = Plan(package_digest="p", args_digest="a", instructions=(step.instruction,))
-        good = LastGood(commit="c", plan=plan)
-        record.save_head(ENCLAVE, RecordedEnclave(name=ENCLAVE, last_good=good, earlier=(good,)))
-        found = FileRecord(tmp_path).load(ENCLAVE)
-        assert found.last_good and found.steps["a"].instruction is found.last_good.plan.instructions[0]
-        assert found.earlier == (good,)
 
-    def test_files_are_for_their_owner_alone(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path / "state")
-        record.claim(ENCLAVE, "me")
-        record.finish(ENCLAVE, make_step("exec/web#1", make_exec(), serial="s1", output="x" * 10_000))
-        paths = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
-        modes = {stat.S_IMODE(path.stat().st_mode) for path in paths}
-        assert modes == {0o700, 0o600}
+def test_threads_share_a_session_and_lose_nothing(opened: Session, storage: Storage) -> None:
+    def write(name: str) -> None:
+        for number in range(20):
+            opened.change(partial(intended, intent=Intent(id=f"{name}/{number}", key="k")))
+            opened.change(partial(finished, step=make_step(f"{name}/{number}", serial=name)))
 
-    def test_equal_large_outputs_are_kept_once_and_dropped_when_unused(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "me")
-        for name in ("one", "two"):
-            record.finish(ENCLAVE, make_step(name, make_service(), serial=name, output="x" * 10_000))
-        blobs = tmp_path / "enclaves" / ENCLAVE / "record" / "blobs"
-        assert len(list(blobs.iterdir())) == 1
-        record.forget(ENCLAVE, ("one", "two"))
-        record.claim(ENCLAVE, "me")
-        assert not list(blobs.iterdir())
+    threads = [Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = recorded_in(storage.records())
+    assert set(found.steps) == {f"{name}/{number}" for name in "abcd" for number in range(20)}
+    assert not found.intents
+    assert found == opened.recorded
 
-    def test_a_step_is_written_alone(self, tmp_path: Path) -> None:
-        record = FileRecord(tmp_path)
-        record.claim(ENCLAVE, "me")
-        for number in range(5):
-            record.finish(ENCLAVE, make_step(f"task/{number}", make_exec(), serial=str(number)))
-        folder = tmp_path / "enclaves" / ENCLAVE / "record"
-        good = LastGood(commit="c", plan=Plan(package_digest="p", args_digest="a"))
-        record.save_head(ENCLAVE, RecordedEnclave(name=ENCLAVE, last_good=good, earlier=(good,)))
-        before = {path: path.stat().st_ino for path in folder.rglob("*.json")}
-        record.finish(ENCLAVE, make_step("task/5", make_exec(), serial="5"))
-        after = {path: path.stat().st_ino for path in folder.rglob("*.json")}
-        assert {path for path in after if after[path] != before.get(path)} == {folder / "steps" / "task%2F5.json"}
+
+def test_an_instruction_may_come_again_after_another_one(opened: Session, storage: Storage) -> None:
+    one, two = Instruction(id="a", op=make_exec("1")), Instruction(id="a", op=make_exec("2"))
+    for number, instruction in enumerate((one, two, one, two)):
+        finish(opened, replace(make_step("a", serial=str(number)), instruction=instruction))
+        assert recorded_in(storage.records()).steps["a"].instruction == instruction

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gitopsd.adapters.local.record import FileRecord
-from tests.daemons import Counting, Daemon, Repository, until
+from gitopsd.ports import Records
+from tests.stage import records
+from tests.stage.daemon import Daemon
+from tests.stage.repository import Checkout
+from tests.stage.servers import Counting
+from tests.stage.waiting import until
 
 PACKAGE = """
 NAMES = ["a", "b", "c"]
@@ -71,8 +74,8 @@ def counter() -> Iterator[Counting]:
     found.close()
 
 
-def pushed(folder: Path, counter: Counting) -> Repository:
-    repository = Repository(folder / "repo")
+def pushed(folder: Path, counter: Counting) -> Checkout:
+    repository = Checkout(folder / "repo")
     repository.push(
         {
             "gitopsd.yaml": f"environments:\n  dev:\n    package: net\n    args: {{url: {counter.url}}}\n",
@@ -84,29 +87,14 @@ def pushed(folder: Path, counter: Counting) -> Repository:
     return repository
 
 
-@contextmanager
-def deployment(folder: Path, repository: Repository) -> Iterator[Daemon]:
-    """A daemon with a state of its own, whose devnet is destroyed at the end."""
-    folder.mkdir()
-    daemon = Daemon(folder, repository)
-    try:
-        yield daemon
-    finally:
-        try:
-            if daemon.process and daemon.process.poll() is None:
-                daemon.stop()
-        finally:
-            destroyed = daemon.verb("destroy", "dev", "--yes")
-        assert destroyed.returncode == 0, destroyed.stderr
-
-
-def reached(daemon: Daemon, record: FileRecord, lines: int) -> bool:
+def reached(daemon: Daemon, record: Records, lines: int) -> bool:
     """Whether the log tells of so many steps, or all is done."""
     return daemon.steps() >= lines or is_done(record)
 
 
-def is_done(record: FileRecord) -> bool:
-    return record.load("dev").last_good is not None
+def is_done(record: Records) -> bool:
+    kept = record.read("dev")
+    return kept is not None and kept.recorded.head.good is not None
 
 
 @pytest.mark.slow
@@ -114,8 +102,8 @@ def test_it_converges_after_a_kill_at_each_step_and_repeats_no_one_shot(tmp_path
     repository = pushed(tmp_path, counter)
     for kill_at in range(1, MOST_STEPS):
         counter.hits.clear()
-        with deployment(tmp_path / str(kill_at), repository) as daemon:
-            record = FileRecord(daemon.state / "backends" / "local")
+        with Daemon(tmp_path / str(kill_at), repository) as daemon:
+            record = records.in_files(daemon.state / "backends" / "local")
             daemon.start()
             until(partial(reached, daemon, record, kill_at), f"step {kill_at} or the end", every=0.01)
             if is_done(record):
@@ -130,16 +118,18 @@ def test_it_converges_after_a_kill_at_each_step_and_repeats_no_one_shot(tmp_path
 @pytest.mark.slow
 def test_a_restart_of_a_finished_devnet_does_nothing(tmp_path: Path, counter: Counting) -> None:
     repository = pushed(tmp_path, counter)
-    with deployment(tmp_path / "one", repository) as daemon:
-        record = FileRecord(daemon.state / "backends" / "local")
+    with Daemon(tmp_path / "one", repository) as daemon:
+        record = records.in_files(daemon.state / "backends" / "local")
         daemon.start()
         until(partial(is_done, record), "it is deployed")
         daemon.kill()
-        steps, mark = record.load("dev").steps, daemon.steps()
+        before, mark = record.read("dev"), daemon.steps()
         daemon.start()
         repository.push({"README.md": "words\n"})
         until(lambda: any(line.get("verdict") == "no-op" for line in daemon.lines()), "it followed another commit")
         assert daemon.stop() == 0
         assert daemon.steps() == mark
-        assert record.load("dev").steps == steps
+        after = record.read("dev")
+        assert before is not None and after is not None
+        assert after.recorded.steps == before.recorded.steps
         assert counter.hits == dict.fromkeys(ONE_SHOTS, 1)

@@ -14,9 +14,10 @@ from gitopsd.model.ops import method_of
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import Frozen, thaw
 from gitopsd.report.text import run_data, run_text
-from tests.evaluating import files_of
 from tests.golden.test_plans import FOLDER
-from tests.integration.localsite import LocalSite, prints_of
+from tests.stage.local import LocalSite
+from tests.stage.packages import files_of
+from tests.stage.world import prints_of
 
 PACKAGE = files_of(FOLDER / "applied")
 ARGS = json.loads(PACKAGE.pop("args.json"))
@@ -31,7 +32,7 @@ def site(tmp_path: Path) -> Iterator[LocalSite]:
 
 
 def follow(site: LocalSite, **args: str) -> Run:
-    return site.follow(PACKAGE, {**ARGS, **args})
+    return site.apply(PACKAGE, {**ARGS, **args})
 
 
 def fetched(url: str) -> bytes:
@@ -70,7 +71,7 @@ def test_every_plan_method_does_on_this_machine_what_it_says(site: LocalSite) ->
     assert f"  output: {json.dumps(told)}\n" in run_text(run)
     assert run_data(run)["output"] == told
     assert prints_of(run) == ["cache, db, web at http://web:8080: hello"]
-    plan = site.recorded.last_good
+    plan = site.recorded.head.good
     assert plan is not None
     assert {method_of(item.op) for item in plan.plan.instructions} == set(METHODS) - {"add_services"}
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gitopsd.model.values import Address
-from tests.worlds import ENCLAVE, Devnet, Script, lines_of, plan_of, text
+from tests.stage.devnet import ENCLAVE, Devnet, lines_of
+from tests.stage.scripts import Script, plan_of, text
 
 FOLDER = Path(__file__).parent / "diff"
 Write = Callable[[Script], None]
@@ -182,8 +183,7 @@ def test_an_exec_reworded_that_prints_the_same_restarts_nobody() -> None:
 def test_a_new_release_with_another_scheme_restarts_nothing() -> None:
     net = Devnet()
     net.deploy(plan_of(two_services()))
-    old = replace(net.recorded, scheme=0)
-    net.record.save_head(ENCLAVE, old)
+    net.amend(lambda head: replace(head, scheme=0))
     changed_by_the_release = plan_of(two_services("an op that the new release writes otherwise"))
     diff = net.compare(changed_by_the_release, "c1")
     assert diff.empty

@@ -14,7 +14,7 @@ from gitopsd.evaluate.types import TYPE_NAMES
 from gitopsd.model import codec
 from gitopsd.model.ops import method_of
 from gitopsd.model.plan import Plan
-from tests.evaluating import files_of, request
+from tests.stage.packages import files_of, request
 
 FOLDER = Path(__file__).parent / "packages"
 PACKAGES = sorted(path.name for path in FOLDER.iterdir())

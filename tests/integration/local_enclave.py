@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +12,11 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.model.calls import CommandResult, TaskSpec, Workload
 from gitopsd.model.parts import Image, Port, ServiceSpec
 from gitopsd.model.values import Frozen
+from tests.stage.processes import ROOT
 
 ENCLAVE = "net"
 HTTP = Port(number=8000)
 PYTHON = Image(name="python:3.11-alpine")
-
-
-def eventually(holds: Callable[[], object], *, timeout: float = 20.0) -> None:
-    """Polls until something holds; AssertionError when it never does."""
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def shell(text: str, **fields: object) -> ServiceSpec:
@@ -64,28 +55,12 @@ def task(text: str, *, store: tuple[str, ...] = (), timeout: float | None = 20.0
     return TaskSpec(name="seed", command=("sh", "-c", text), image="busybox", store=store, timeout=timeout)
 
 
-def processes_with(marker: str) -> list[int]:
-    """Pids of living processes with a text in their command line or environment."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                dead = (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if not dead and marker.encode() in text:
-                found.append(int(entry.name))
-    return found
-
-
 def daemon(state: Path, code: str) -> subprocess.Popen[str]:
     """Starts a stand-in for the daemon: a process that has ``backend`` and runs ``code`` over it."""
     text = (
         "import sys\nfrom pathlib import Path\nfrom tests.integration.local_enclave import *\n"
         f"backend = LocalBackend(Path({str(state)!r}))\n{code}\n"
     )
-    root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", text], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from gitopsd.model.run import Run, Verdict
-from tests.integration.localsite import LocalSite, prints_of
+from tests.stage.local import LocalSite
+from tests.stage.world import prints_of
 
 WEB = '''
 SERVER = """
@@ -59,19 +59,14 @@ def web(plan, **more):
 '''
 
 
-class Site:
+class RecipeSite(LocalSite):
     """A site whose package is the one file ``main.star``, if no others are given."""
 
-    def __init__(self, folder: Path) -> None:
-        self._site = LocalSite(folder)
-        self.backend = self._site.backend
-
-    def follow(self, main: str, files: Mapping[str, bytes] | None = None) -> Run:
-        package = {"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": main.encode()}
-        return self._site.follow(package | dict(files or {}))
+    def run(self, main: str, files: Mapping[str, bytes] | None = None) -> Run:
+        return self.apply({"kurtosis.yml": "name: github.com/acme/net\n", "main.star": main, **(files or {})})
 
     def printed(self, main: str, files: Mapping[str, bytes] | None = None) -> list[str]:
         """What a package prints when it is applied whole."""
-        run = self.follow(main, files)
+        run = self.run(main, files)
         assert run.verdict is Verdict.SUCCEEDED, run.problems
         return prints_of(run)

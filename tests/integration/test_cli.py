@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pygit2
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.stage.processes import called, variables
+from tests.stage.repository import Checkout
 
 
 @pytest.fixture
 def call(tmp_path: Path) -> Any:
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("GITOPSD_")}
-    variables = {**kept, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "error", "-c", "from gitopsd.cli import main; main()", *words]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+        done = called(*words, XDG_CACHE_HOME=str(tmp_path / "cache"))
         assert "Traceback" not in done.stderr + done.stdout
         return done
 
@@ -113,8 +108,8 @@ def test_the_short_way_of_plan_says_what_the_ordinary_way_says(call: Any, tmp_pa
         short = call(*words, *output)
         code = "from gitopsd.cli.app import app; app(prog_name='gitopsd')"
         command = [sys.executable, "-c", code, *words, *output]
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        ordinary = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+        environment = variables(XDG_CACHE_HOME=str(tmp_path / "cache"))
+        ordinary = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert (short.stdout, short.returncode) == (ordinary.stdout, ordinary.returncode)
 
 
@@ -148,10 +143,7 @@ def test_an_import_that_cannot_be_had_is_told_with_its_line_and_who_called(call:
 def test_imports_come_from_a_folder_of_mirrors(call: Any, tmp_path: Path) -> None:
     library = tmp_path / "mirrors" / "acme" / "library"
     package(library, 'NAME = "from-library"\n')
-    repository = pygit2.init_repository(str(library), initial_head="main")
-    repository.index.add_all()
-    author = pygit2.Signature("tester", "tester@example.com")
-    repository.create_commit("refs/heads/main", author, author, "x", repository.index.write_tree(), [])
+    Checkout(library).commit()
     source = 'lib = import_module("github.com/acme/library/main.star")\ndef run(plan):\n    plan.print(lib.NAME)\n'
     folder = package(tmp_path / "p", source)
     rewrite = f"https://github.com/=file://{tmp_path}/mirrors/"

@@ -15,7 +15,7 @@ import pytest
 from gitopsd.adapters.downloads import DownloadLimits, HttpDownloads
 from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.kit.content import content_digest
-from tests.integration.githost import silent_server, trickling_server
+from tests.stage.servers import silent_server, trickling_server
 
 
 class Site(http.server.ThreadingHTTPServer):

@@ -25,9 +25,9 @@ from gitopsd.daemon.offline import Offline
 from gitopsd.errors import Reason, TransientError
 from gitopsd.model.package import EvaluationRequest
 from gitopsd.model.values import Frozen
-from tests.benchmarks.measuring import children_of, cpu_of
-from tests.daemons import START, until
-from tests.evaluating import request
+from tests.stage.packages import request
+from tests.stage.processes import children_of, cpu_of, program
+from tests.stage.waiting import until
 
 ENDLESS = "for i in range(1000000000000): pass"
 NEEDED = 8
@@ -225,7 +225,7 @@ def test_a_package_is_validated_by_workers_of_one_server(tmp_path: Path, monkeyp
 def test_a_plan_that_is_ended_by_a_signal_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "kurtosis.yml").write_text("name: github.com/example/net\n")
     (tmp_path / "main.star").write_text(f"def run(plan):\n    {ENDLESS}\n")
-    command = [sys.executable, "-c", START, "plan", str(tmp_path)]
+    command = program("plan", str(tmp_path))
     with subprocess.Popen(command, start_new_session=True) as plan:
         workers = until(lambda: {pid for server in children(plan.pid) for pid in children(server)}, "a worker")
         servers = children(plan.pid)
@@ -291,11 +291,11 @@ def evaluating(workers: WorkerEvaluator, asked: EvaluationRequest) -> Iterator[t
 
 def answer_after(shell: str, folder: Path) -> str:
     """What a fresh process gets from a worker that a shell has started after it has changed something of itself."""
-    program = (
+    text = (
         "from gitopsd.adapters.worker.evaluator import WorkerEvaluator\n"
         f"found = WorkerEvaluator().extract('.', 'an answer')\nopen({str(folder / 'found')!r}, 'w').write(*found)"
     )
-    subprocess.run(["sh", "-c", f'{shell} "$@"', "sh", sys.executable, "-c", program], check=True)
+    subprocess.run(["sh", "-c", f'{shell} "$@"', "sh", sys.executable, "-c", text], check=True)
     return (folder / "found").read_text()
 
 

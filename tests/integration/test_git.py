@@ -16,7 +16,8 @@ from gitopsd.adapters.git.remote import Credential, TransferLimits
 from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.model.environment import Source
 from gitopsd.model.package import Missing
-from tests.integration.githost import HAS_HTTP_BACKEND, Host, Repository, serving, silent_server
+from tests.stage.repository import Repository
+from tests.stage.servers import HAS_HTTP_BACKEND, Host, serving, silent_server
 
 CANARY = "canary-4f1d-token"
 needs_backend = pytest.mark.skipif(not HAS_HTTP_BACKEND, reason="git http-backend is not installed")

@@ -23,8 +23,6 @@ from tests.integration.local_enclave import (
     HTTP,
     PYTHON,
     daemon,
-    eventually,
-    processes_with,
     run,
     says,
     shell,
@@ -32,6 +30,8 @@ from tests.integration.local_enclave import (
     task,
     web,
 )
+from tests.stage.processes import processes_with
+from tests.stage.waiting import until
 
 DATA = Frozen({"/data": Persistent(key="data")})
 Make = Callable[[LocalSettings], LocalBackend]
@@ -72,7 +72,7 @@ def test_services_outlive_a_killed_daemon_and_are_adopted(state: Path, backend: 
         assert first.stdout.readline() == "up\n"
         first.send_signal(signal.SIGKILL)
     pid = pid_of(state, "web")
-    eventually(lambda: backend.open_port(ENCLAVE, "web", HTTP))
+    until(lambda: backend.open_port(ENCLAVE, "web", HTTP))
     live = backend.inspect(ENCLAVE, "web")
     assert live is not None
     assert (live.state, live.ready, live.restarts) == (State.RUNNING, True, 0)
@@ -86,7 +86,7 @@ def test_an_execution_is_joined_after_its_daemon_was_killed(state: Path, backend
     text = "echo ran >> /data/runs; touch /data/begun; while [ ! -e /data/go ]; do sleep 0.05; done; echo over; exit 3"
     first = daemon(state, f"run(backend, 'db', {text!r}, key='once')")
     with first:
-        eventually(lambda: run(backend, "db", "test -e /data/begun").code == 0)
+        until(lambda: run(backend, "db", "test -e /data/begun").code == 0)
         first.send_signal(signal.SIGKILL)
     assert backend.has_trace(ENCLAVE, "once")
     run(backend, "db", "touch /data/go")
@@ -100,7 +100,7 @@ def test_the_files_of_a_task_are_kept_though_its_daemon_was_killed(state: Path, 
     code = f"print('go', flush=True); backend.run_task(ENCLAVE, task({text!r}, store=('/tmp/out',)), key='once')"
     first = daemon(state, code)
     with first:
-        eventually(lambda: backend.has_trace(ENCLAVE, "once"))
+        until(lambda: backend.has_trace(ENCLAVE, "once"))
         first.send_signal(signal.SIGKILL)
     results = [backend.run_task(ENCLAVE, task(text, store=("/tmp/out",)), key="once") for _ in range(2)]
     assert results[0] == results[1]
@@ -113,12 +113,12 @@ def test_an_execution_whose_shim_was_killed_leaves_no_trace_and_runs_again(state
     start(backend, "db", shell("exec sleep 1000", files=DATA))
     first = daemon(state, "run(backend, 'db', 'touch /data/begun; exec sleep 500.125', key='once')")
     with first:
-        eventually(lambda: run(backend, "db", "test -e /data/begun").code == 0)
+        until(lambda: run(backend, "db", "test -e /data/begun").code == 0)
         first.send_signal(signal.SIGKILL)
     for entry in (state / "enclaves" / ENCLAVE / "keyed").glob("*/shim.json"):
         if not (entry.parent / "result.json").exists():
             os.kill(json.loads(entry.read_text())["pid"], signal.SIGKILL)
-    eventually(lambda: not processes_with("500.125"))
+    until(lambda: not processes_with("500.125"))
     assert not backend.has_trace(ENCLAVE, "once")
     assert run(backend, "db", "echo again", key="once").output == "again\n"
 
@@ -130,7 +130,7 @@ def test_a_killed_process_is_started_again_and_counted(state: Path, backend: Loc
     start(backend, "web", web())
     pid = pid_of(state, "web")
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: backend.open_port(ENCLAVE, "web", HTTP) and pid_of(state, "web") != pid)
+    until(lambda: backend.open_port(ENCLAVE, "web", HTTP) and pid_of(state, "web") != pid)
     live = backend.inspect(ENCLAVE, "web")
     assert live is not None
     assert (live.state, live.restarts) == (State.RUNNING, 1)
@@ -141,7 +141,7 @@ def test_a_killed_shim_is_a_stopped_service_that_converges_again(state: Path, ba
     before = backend.inspect(ENCLAVE, "web")
     assert before is not None
     os.kill(int(str(run_file(state, "web", "shim.json")["pid"])), signal.SIGKILL)
-    eventually(lambda: (live := backend.inspect(ENCLAVE, "web")) and live.state is State.STOPPED)
+    until(lambda: (live := backend.inspect(ENCLAVE, "web")) and live.state is State.STOPPED)
     after = backend.converge(ENCLAVE, workload)
     assert (after.state, after.config_digest) == (State.RUNNING, before.config_digest)
 
@@ -199,14 +199,14 @@ def test_a_service_that_ends_is_crashed_with_its_code(backend: LocalBackend) -> 
         live = backend.inspect(ENCLAVE, "bad")
         return live is not None and live.state is State.CRASHED and live.exit_code == 9 and live.restarts >= 1
 
-    eventually(crashed)
+    until(crashed)
     assert "no" in list(backend.logs(ENCLAVE, "bad"))
 
 
 def test_a_process_that_ignores_the_request_to_end_is_killed_with_its_children(make: Make) -> None:
     backend = make(LocalSettings(grace=0.3))
     start(backend, "deaf", shell("trap '' TERM; setsid sleep 500.25 & while true; do sleep 500.25; done"))
-    eventually(lambda: len(processes_with("500.25")) >= 2)
+    until(lambda: len(processes_with("500.25")) >= 2)
     backend.remove(ENCLAVE, "deaf")
     assert not processes_with("500.25")
 
@@ -223,7 +223,7 @@ def test_an_image_without_a_command_says_what_to_do(make: Make, backend: LocalBa
         start(backend, "geth", replace(spec, cmd=()))
     mapped = make(LocalSettings(images=Frozen({"client-go:*": ("sh", "-c")})))
     start(mapped, "geth", spec)
-    eventually(lambda: "started" in list(mapped.logs(ENCLAVE, "geth")))
+    until(lambda: "started" in list(mapped.logs(ENCLAVE, "geth")))
 
 
 def test_a_cmd_that_was_meant_for_the_entrypoint_of_an_unmapped_image_says_so(
@@ -246,7 +246,7 @@ def test_a_service_knows_its_own_address(backend: LocalBackend) -> None:
     env = Frozen({"URL": "http://KURTOSIS_IP_ADDR_PLACEHOLDER:80", "KEPT": "OTHER"})
     start(backend, "web", shell("echo me KURTOSIS_IP_ADDR_PLACEHOLDER; exec sleep 1000", env=env))
     address = backend.reserve(ENCLAVE, "web")
-    eventually(lambda: f"me {address}" in list(backend.logs(ENCLAVE, "web")))
+    until(lambda: f"me {address}" in list(backend.logs(ENCLAVE, "web")))
     assert says(backend, "web", "echo $URL $KEPT") == f"http://{address}:80 OTHER"
 
 
@@ -255,14 +255,14 @@ def test_a_service_knows_its_own_address(backend: LocalBackend) -> None:
 
 def test_a_port_that_another_service_holds_on_every_address_is_reported_with_both(backend: LocalBackend) -> None:
     start(backend, "greedy", web("0.0.0.0"))
-    eventually(lambda: backend.open_port(ENCLAVE, "greedy", HTTP))
+    until(lambda: backend.open_port(ENCLAVE, "greedy", HTTP))
     with pytest.raises(StepError, match=r"port 8000 of service 'web' is held by service 'greedy'"):
         start(backend, "web", web())
 
 
 def test_a_service_that_asks_for_every_address_and_fails_is_reported_with_both(backend: LocalBackend) -> None:
     start(backend, "web", web())
-    eventually(lambda: backend.open_port(ENCLAVE, "web", HTTP))
+    until(lambda: backend.open_port(ENCLAVE, "web", HTTP))
     start(backend, "greedy", web("0.0.0.0"))
 
     def reported() -> bool:
@@ -272,14 +272,14 @@ def test_a_service_that_asks_for_every_address_and_fails_is_reported_with_both(b
             return "of service 'greedy' is held by service 'web'" in error.message
         return False
 
-    eventually(reported)
+    until(reported)
     assert backend.open_port(ENCLAVE, "web", HTTP)
 
 
 def test_services_listen_on_the_same_port_of_their_own_addresses(backend: LocalBackend) -> None:
     for name in ("one", "two"):
         start(backend, name, web())
-        eventually(lambda name=name: backend.open_port(ENCLAVE, name, HTTP))
+        until(lambda name=name: backend.open_port(ENCLAVE, name, HTTP))
     assert not backend.open_port(ENCLAVE, "one", Port(number=8001))
 
 
@@ -314,7 +314,7 @@ def test_destroy_leaves_no_process_no_mount_and_no_file(state: Path, backend: Lo
     start(backend, "web", shell("setsid sleep 500.75 & exec sleep 500.75", files=DATA))
     start(backend, "bad", shell("exit 1"))
     first = daemon(state, "backend.run_task(ENCLAVE, task('sleep 500.75'), key='t')")
-    eventually(lambda: len(processes_with("500.75")) >= 5)
+    until(lambda: len(processes_with("500.75")) >= 5)
     mounts = Path("/proc/self/mountinfo").read_text()
     backend.destroy(ENCLAVE)
     out, _ = first.communicate(timeout=20)
@@ -328,7 +328,7 @@ def test_destroy_leaves_no_process_no_mount_and_no_file(state: Path, backend: Lo
 
 def test_a_service_opens_its_input_and_output_by_name(backend: LocalBackend) -> None:
     start(backend, "talker", shell("echo spoken >/dev/stdout; echo aside >/dev/stderr; exec cat /dev/stdin"))
-    eventually(lambda: list(backend.logs(ENCLAVE, "talker")) == ["spoken", "aside"])
+    until(lambda: list(backend.logs(ENCLAVE, "talker")) == ["spoken", "aside"])
     live = backend.inspect(ENCLAVE, "talker")
     assert live is not None
     assert (live.state, live.restarts) == (State.RUNNING, 0)

@@ -20,17 +20,16 @@ from gitopsd import pipeline
 from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
-from gitopsd.model.environment import Environment, Source
 from gitopsd.model.parts import Persistent, Port
 from gitopsd.model.record import State
 from gitopsd.model.run import Applied, ConditionState, Run, Trigger, Verdict
-from gitopsd.model.values import Frozen, freeze
-from tests.integration.local_enclave import ENCLAVE, PYTHON, eventually, says, shell, start
-from tests.integration.localsite import LocalSite
+from gitopsd.model.values import Frozen
+from tests.integration.local_enclave import ENCLAVE, PYTHON, says, shell, start
+from tests.stage.local import LocalSite
+from tests.stage.waiting import until
 
 DATA = Frozen({"/data": Persistent(key="data")})
 QUICK = LocalSettings(grace=1.0, backoff=(0.05, 0.2), steady=2.0)
-KURTOSIS = b"name: github.com/a/net\n"
 PACKAGE = """
 def run(plan, extra="", level="1", code=0, steps="", port=False):
     plan.add_service("job", ServiceConfig(
@@ -70,34 +69,26 @@ class Net(LocalSite):
     """The package above, followed over real processes that are started again at once."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.state = folder / "state" / "local"
-        source = Source(name="envs", url=self.repository.url)
-        self.environment = Environment(name="dev", source=source, package=".", enclave="dev")
-        self.new_daemon()
+        super().__init__(folder, QUICK)
 
     def new_daemon(self) -> None:
         """What the daemon knew in memory is gone."""
-        self.backend = LocalBackend(self.state, QUICK)
+        self.backend = LocalBackend(self.enclaves, QUICK)
         self.world = replace(self.world, backends={"local": self.backend})
 
-    def push(self, package: str = PACKAGE, **args: Any) -> Run:
+    def pushed(self, package: str = PACKAGE, **args: Any) -> Run:
         """Follows a package with these arguments."""
-        self.repository.commit({"kurtosis.yml": KURTOSIS, "main.star": package.encode()})
-        values = freeze(args)
-        assert isinstance(values, Frozen)
-        self.environment = replace(self.environment, args=values)
-        return pipeline.follow(self.environment, self.world.git.head(self.environment.source), self.world)
+        return self.apply({"kurtosis.yml": "name: github.com/a/net\n", "main.star": package}, args)
 
     def check(self) -> Run:
-        return pipeline.check_drift(self.environment, self.world)
+        return self.check_drift(self.head())
 
     def state_of(self, service: str = "job") -> State | None:
         live = self.backend.inspect("dev", service)
         return None if live is None else live.state
 
     def finished(self) -> None:
-        eventually(lambda: self.state_of() is State.FINISHED)
+        until(lambda: self.state_of() is State.FINISHED)
 
     @property
     def runs(self) -> list[str]:
@@ -106,12 +97,12 @@ class Net(LocalSite):
 
     @property
     def condition(self) -> ConditionState | None:
-        found = self.world.store.condition("dev")
+        found = self.store.condition("dev")
         return None if found is None else found.state
 
     @property
     def shim(self) -> int:
-        path = next((self.state / "enclaves").glob("*/services/job/run/shim.json"))
+        path = next((self.enclaves / "enclaves").glob("*/services/job/run/shim.json"))
         return int(json.loads(path.read_text())["pid"])
 
 
@@ -131,20 +122,20 @@ def changed(applied: Applied | None) -> list[str]:
 
 
 def test_a_finished_service_runs_once_whatever_comes(net: Net) -> None:
-    first = net.push()
+    first = net.pushed()
     assert first.verdict is Verdict.SUCCEEDED
     net.finished()
     assert net.check().verdict is Verdict.NOOP
     assert net.condition is ConditionState.READY
-    assert net.push().verdict is Verdict.NOOP
-    assert changed(net.push(extra="more").applied) == ["service/db"]
-    back = pipeline.roll_back(net.environment, net.world)
+    assert net.pushed().verdict is Verdict.NOOP
+    assert changed(net.pushed(extra="more").applied) == ["service/db"]
+    back = pipeline.roll_back(net.environment(net.head()), net.world)
     assert back.verdict is Verdict.ROLLED_BACK
     assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
 
 
 def test_a_finished_service_stays_so_though_its_shim_is_gone_and_the_daemon_new(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
     os.kill(net.shim, signal.SIGKILL)
     net.new_daemon()
@@ -153,26 +144,26 @@ def test_a_finished_service_stays_so_though_its_shim_is_gone_and_the_daemon_new(
 
 
 def test_a_machine_that_goes_down_does_not_make_a_finished_service_a_stopped_one(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
     os.kill(net.shim, signal.SIGTERM)
-    eventually(lambda: not Path(f"/proc/{net.shim}").exists())
+    until(lambda: not Path(f"/proc/{net.shim}").exists())
     assert net.check().verdict is Verdict.NOOP
     assert (net.state_of(), net.runs) == (State.FINISHED, ["ran 1"])
 
 
 def test_another_spec_runs_a_finished_service_again(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
-    assert changed(net.push(level="2").applied) == ["service/job"]
+    assert changed(net.pushed(level="2").applied) == ["service/job"]
     net.finished()
     assert net.runs == ["ran 1", "ran 2"]
 
 
 def test_a_command_in_a_finished_service_says_that_it_ended(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
-    run = net.push(steps="exec")
+    run = net.pushed(steps="exec")
     assert run.verdict is Verdict.ROLLED_BACK
     assert run.problems[0].reason is Reason.SERVICE_CRASHED
     assert "has ended with code 0" in run.problems[0].message
@@ -181,36 +172,36 @@ def test_a_command_in_a_finished_service_says_that_it_ended(net: Net) -> None:
 
 
 def test_start_runs_a_finished_service_again_and_stop_makes_it_a_stopped_one(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
-    net.push(steps="start")
-    eventually(lambda: net.runs == ["ran 1"] * 2)
+    net.pushed(steps="start")
+    until(lambda: net.runs == ["ran 1"] * 2)
     net.finished()
     assert net.check().verdict is Verdict.NOOP
-    assert net.push(steps="stop").verdict is Verdict.SUCCEEDED
+    assert net.pushed(steps="stop").verdict is Verdict.SUCCEEDED
     assert net.state_of() is State.STOPPED
     assert net.check().verdict is Verdict.NOOP
     assert net.runs == ["ran 1"] * 2
-    net.push()
+    net.pushed()
     net.finished()
     assert net.runs == ["ran 1"] * 3
 
 
 def test_a_service_that_is_stopped_and_started_runs_twice(net: Net) -> None:
-    net.push(steps="stop start")
+    net.pushed(steps="stop start")
     net.finished()
     assert net.check().verdict is Verdict.NOOP
     assert net.runs[-1] == "ran 1"
 
 
 def test_files_of_a_finished_service_are_stored_until_its_shim_is_gone(net: Net) -> None:
-    net.push()
+    net.pushed()
     net.finished()
-    assert net.push(steps="store").verdict is Verdict.SUCCEEDED
+    assert net.pushed(steps="store").verdict is Verdict.SUCCEEDED
     assert net.artifact("made") == {"made": b"made\n"}
     assert net.runs == ["ran 1"]
     os.kill(net.shim, signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{net.shim}").exists())
+    until(lambda: not Path(f"/proc/{net.shim}").exists())
     with pytest.raises(StepError, match="has ended with code 0, and its files"):
         net.backend.capture("dev", "job", "/made")
 
@@ -219,7 +210,7 @@ def test_a_job_that_fails_is_tried_until_it_is_finished(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path, QUICK)
     try:
         start(backend, "job", shell("echo x >> /data/tries; [ $(wc -l < /data/tries) -ge 3 ]", files=DATA))
-        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
+        until(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
         live = backend.inspect(ENCLAVE, "job")
         assert live is not None
         assert (live.restarts, live.exit_code) == (2, 0)
@@ -246,7 +237,7 @@ def test_each_start_reads_from_an_input_that_waits_whatever_the_last_one_did_to_
     try:
         text = "import os; print(os.get_blocking(0), flush=True); os.set_blocking(0, False); raise SystemExit(3)"
         start(backend, "job", replace(shell(""), image=PYTHON, entrypoint=("python", "-c"), cmd=(text,)))
-        eventually(lambda: len(list(backend.logs(ENCLAVE, "job"))) >= 3)
+        until(lambda: len(list(backend.logs(ENCLAVE, "job"))) >= 3)
         assert set(backend.logs(ENCLAVE, "job")) == {"True"}
     finally:
         backend.destroy(ENCLAVE)
@@ -257,9 +248,9 @@ def test_a_finished_service_that_gets_a_port_is_a_service_that_has_to_run(tmp_pa
     try:
         start(backend, "job", shell("sleep 0.3"))
         start(backend, "job", shell("sleep 0.3", ports=Frozen({"http": Port(number=8000)})))
-        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.restarts > 0)
+        until(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.restarts > 0)
         start(backend, "job", shell("sleep 0.3"))
-        eventually(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
+        until(lambda: (live := backend.inspect(ENCLAVE, "job")) and live.state is State.FINISHED)
         start(backend, "job", shell("sleep 0.3", ports=Frozen({"http": Port(number=8000)})))
         live = backend.inspect(ENCLAVE, "job")
         assert live is not None
@@ -274,7 +265,7 @@ def test_a_service_that_has_to_run_is_not_taken_for_finished(tmp_path: Path) -> 
         workload = start(backend, "web", shell("exec sleep 1000", ports=Frozen({"http": Port(number=8000)})))
         home = tmp_path / "enclaves" / ENCLAVE / "services" / "web" / "run"
         os.kill(int(json.loads((home / "shim.json").read_text())["pid"]), signal.SIGKILL)
-        eventually(lambda: (live := backend.inspect(ENCLAVE, "web")) and live.state is State.STOPPED)
+        until(lambda: (live := backend.inspect(ENCLAVE, "web")) and live.state is State.STOPPED)
         state = json.loads((home / "state.json").read_text())  # it got its port while its process ended
         (home / "state.json").write_text(json.dumps(state | {"phase": "finished", "exit_code": 0}))
         live = backend.inspect(ENCLAVE, "web")
@@ -311,8 +302,8 @@ def run(plan, extra=""):
 
 
 def crashing(net: Net) -> None:
-    assert net.push(CRASHING).verdict is Verdict.SUCCEEDED
-    eventually(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 2)
+    assert net.pushed(CRASHING).verdict is Verdict.SUCCEEDED
+    until(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 2)
 
 
 def test_a_service_that_crashes_is_left_to_its_supervisor_and_degrades_the_environment_once(net: Net) -> None:
@@ -322,45 +313,45 @@ def test_a_service_that_crashes_is_left_to_its_supervisor_and_degrades_the_envir
     assert first.verdict is Verdict.NOOP
     assert [problem.reason for problem in first.problems] == [Reason.SERVICE_CRASHED]
     assert re.search(r"job.* ended with code 3, \d+ times", first.problems[0].message)
-    condition = net.world.store.condition("dev")
+    condition = net.store.condition("dev")
     assert condition is not None
     assert (condition.state, condition.message) == (ConditionState.DEGRADED, first.problems[0].message)
-    eventually(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 4)
+    until(lambda: (live := net.backend.inspect("dev", "job")) and live.crashes >= 4)
     net.check()
-    later = net.world.store.condition("dev")
+    later = net.store.condition("dev")
     assert later is not None
     assert (later.state, later.since) == (condition.state, condition.since)
     assert net.shim == shim
-    assert [run.trigger for run in net.world.store.runs("dev")] == [Trigger.DRIFT, Trigger.COMMIT]
+    assert [run.trigger for run in net.store.runs("dev")] == [Trigger.DRIFT, Trigger.COMMIT]
 
 
 def test_another_commit_does_not_call_an_environment_ready_whose_service_still_crashes(net: Net) -> None:
     crashing(net)
     shim = net.shim
-    assert changed(net.push(CRASHING, extra="more").applied) == ["service/db"]
+    assert changed(net.pushed(CRASHING, extra="more").applied) == ["service/db"]
     assert net.condition is ConditionState.DEGRADED
-    assert net.push(CRASHING, extra="more").verdict is Verdict.NOOP
+    assert net.pushed(CRASHING, extra="more").verdict is Verdict.NOOP
     assert (net.condition, net.shim) == (ConditionState.DEGRADED, shim)
 
 
 def test_a_service_that_is_steady_again_makes_the_environment_ready(net: Net) -> None:
     crashing(net)
     net.check()
-    data = next((net.state / "enclaves").glob("*/volumes/*/data"))
+    data = next((net.enclaves / "enclaves").glob("*/volumes/*/data"))
     (data / "mended").touch()
     assert net.condition is ConditionState.DEGRADED
-    eventually(lambda: (live := net.backend.inspect("dev", "job")) and not live.crashes)
+    until(lambda: (live := net.backend.inspect("dev", "job")) and not live.crashes)
     assert net.check().problems == ()
     assert net.condition is ConditionState.READY
     net.check()
-    drifts = [run for run in net.world.store.runs("dev") if run.trigger is Trigger.DRIFT]
+    drifts = [run for run in net.store.runs("dev") if run.trigger is Trigger.DRIFT]
     assert [len(run.problems) for run in drifts] == [0, 1]
 
 
 def test_a_crashed_service_whose_shim_is_gone_is_healed(net: Net) -> None:
     crashing(net)
     os.kill(net.shim, signal.SIGKILL)
-    eventually(lambda: net.state_of() is State.STOPPED)
+    until(lambda: net.state_of() is State.STOPPED)
     healed = net.check()
     assert healed.verdict is Verdict.SUCCEEDED
     assert changed(healed.applied) == ["service/job"]

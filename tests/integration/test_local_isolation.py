@@ -16,6 +16,7 @@ from gitopsd.adapters.local.backend import LocalBackend
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.calls import TaskSpec
+from gitopsd.model.environment import Owner
 from gitopsd.model.ops import RunPython, RunSh
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Artifacts, Image, Persistent, Toleration, User
@@ -24,8 +25,6 @@ from tests.integration.local_enclave import (
     ENCLAVE,
     HTTP,
     PYTHON,
-    eventually,
-    processes_with,
     run,
     says,
     shell,
@@ -33,6 +32,8 @@ from tests.integration.local_enclave import (
     task,
     web,
 )
+from tests.stage.processes import processes_with
+from tests.stage.waiting import until
 
 IDLE = "exec sleep 1000"
 DATA = Frozen({"/data": Persistent(key="data")})
@@ -66,7 +67,7 @@ def isolated(backend: LocalBackend) -> LocalBackend:
 def test_services_find_each_other_by_name(isolated: LocalBackend) -> None:
     start(isolated, "client", shell(IDLE))
     start(isolated, "web", web())
-    eventually(lambda: isolated.open_port(ENCLAVE, "web", HTTP))
+    until(lambda: isolated.open_port(ENCLAVE, "web", HTTP))
     fetch = "python -c \"import urllib.request as u; print(u.urlopen('http://web:8000/').status)\""
     assert says(isolated, "client", fetch) == "200"
     isolated.remove(ENCLAVE, "web")
@@ -142,7 +143,7 @@ def test_a_daemon_of_root_runs_services_as_other_users(isolated: LocalBackend) -
     assert says(isolated, "web", "cat /data/x") == "1"
     start(isolated, "root", shell(IDLE, user=User(uid=0)))
     assert int(says(isolated, "root", "id -u")) == uid
-    isolated.prepare("other")
+    isolated.prepare("other", Owner(repository="https://example.org/nets.git", environment="other"))
     other = isolated.run_task("other", TaskSpec(name="who", command=("id", "-u"), image="busybox"), key="w")
     isolated.destroy("other")
     assert int(other.output) != uid
@@ -302,7 +303,7 @@ def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None
     digest = backend.put_artifact(ENCLAVE, [TreeFile(path="f", mode=0o644, content=b"hello\n")])
     spec = shell("cat /cfg/f; cp /cfg/f /data/f; exec sleep 1000", files=DATA.with_({"/cfg": Artifacts(names=("a",))}))
     start(backend, "web", spec, artifacts=Frozen({"a": digest}))
-    eventually(lambda: "hello" in list(backend.logs(ENCLAVE, "web")))
+    until(lambda: "hello" in list(backend.logs(ENCLAVE, "web")))
     assert "rewritten" in next(iter(backend.logs(ENCLAVE, "web")))
     assert says(backend, "web", "cat /data/f") == "hello"
     assert backend.ignored_fields(spec) == ("image", "files")
@@ -313,9 +314,9 @@ def test_without_namespaces_paths_in_arguments_are_rewritten(make: Make) -> None
 
 def test_processes_end_when_somebody_deletes_the_state_by_hand(state: Path, backend: LocalBackend) -> None:
     start(backend, "web", shell("exec sleep 500.375"))
-    eventually(lambda: processes_with("500.375"))
+    until(lambda: processes_with("500.375"))
     shutil.rmtree(state / "enclaves")
-    eventually(lambda: not processes_with("500.375"))
+    until(lambda: not processes_with("500.375"))
 
 
 @pytest.mark.parametrize("place", ["hidden", "seen"])

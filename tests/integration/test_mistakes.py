@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pygit2
 import pytest
 
 from gitopsd import pipeline
@@ -17,8 +14,10 @@ from gitopsd.errors import GitopsdError
 from gitopsd.fetch import read_environments
 from gitopsd.model.environment import Source
 from gitopsd.model.plan import Problem
-from tests.daemons import ROOT, START
-from tests.integration.test_pipeline import Site
+from gitopsd.model.run import Follow
+from tests.stage.chain import Chain
+from tests.stage.processes import called
+from tests.stage.repository import Checkout
 
 FILE = "environments:\n  dev:\n    package: chain\n"
 RUN = "def run(plan, count = 1):\n"
@@ -26,32 +25,25 @@ DB = "    plan.add_service('db', ServiceConfig(image = 'db:1', ports = {'sql': P
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    found = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[Chain]:
+    found = Chain(tmp_path)
     yield found
-    found.store.close()
+    found.close()
 
 
-def problems(site: Site, files: dict[str, str | None]) -> list[str]:
+def problems(site: Chain, files: dict[str, str | None]) -> list[str]:
     """Pushes files (None: none of that name) and follows; every problem as people read it."""
     defaults = {"gitopsd.yaml": FILE, "chain/kurtosis.yml": "name: github.com/a/b/chain\n", "chain/main.star": RUN + DB}
-    for name, text in {**defaults, **files}.items():
-        path = site.folder / "repo" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text is not None:
-            path.write_text(text)
-    index = site.repository.index
-    index.add_all()
-    who = pygit2.Signature("Ann", "ann@example.org")
-    site.repository.create_commit("refs/heads/main", who, who, "x", index.write_tree(), [])
+    written = {**defaults, **files}
+    site.repository.push({name: text for name, text in written.items() if text is not None})
     try:
-        commit = site.world.git.head(site.source)
+        commit = site.head()
         fetched = read_environments(site.source, commit, site.world.git, site.evaluator)
     except GitopsdError as error:
         return [str(Problem.of(error, "fetch"))]
     found = [*fetched.problems, *(item for items in fetched.broken.values() for item in items)]
     for environment in fetched.environments:
-        found += pipeline.follow(environment, commit, site.world).problems
+        found += pipeline.follow(Follow(environment=environment, commit=commit), site.world).problems
     return [str(problem) for problem in found]
 
 
@@ -98,7 +90,7 @@ PACKAGES = {
 
 
 @pytest.mark.parametrize("mistake", FILES)
-def test_a_mistake_in_the_environments_file(site: Site, mistake: str) -> None:
+def test_a_mistake_in_the_environments_file(site: Chain, mistake: str) -> None:
     line, *expected = FILES[mistake]
     (told,) = problems(site, {"gitopsd.yaml": f"{FILE}{line}\n", "chain/main.star": f"{RUN}    use = str(count)\n" + (
         "    plan.add_service('a', ServiceConfig(image = 'x', env_vars = {'A': str(count)}))\n")})  # fmt: skip
@@ -107,7 +99,7 @@ def test_a_mistake_in_the_environments_file(site: Site, mistake: str) -> None:
 
 
 @pytest.mark.parametrize("mistake", PACKAGES)
-def test_a_mistake_in_a_package(site: Site, mistake: str) -> None:
+def test_a_mistake_in_a_package(site: Chain, mistake: str) -> None:
     lines, *expected = PACKAGES[mistake]
     (told,) = problems(site, {"chain/main.star": f"{RUN}{lines}\n"})
     assert all(part in told for part in expected), told
@@ -115,13 +107,13 @@ def test_a_mistake_in_a_package(site: Site, mistake: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["kurtosis.yml", "main.star"])
-def test_a_package_that_lacks_a_file(site: Site, missing: str) -> None:
+def test_a_package_that_lacks_a_file(site: Chain, missing: str) -> None:
     (told,) = problems(site, {f"chain/{missing}": None})
     assert f"chain/{missing}" in told
     assert "a package is a folder with kurtosis.yml and main.star" in told
 
 
-def test_a_branch_and_a_repository_that_are_not_there(site: Site) -> None:
+def test_a_branch_and_a_repository_that_are_not_there(site: Chain) -> None:
     site.push()
     for source, expected in (
         (Source(name="envs", url=site.source.url, ref="mian"), ("'mian'", "push the ref again")),
@@ -136,19 +128,14 @@ def test_a_branch_and_a_repository_that_are_not_there(site: Site) -> None:
 
 
 def call(*words: str, config: str = "") -> subprocess.CompletedProcess[str]:
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("GITOPSD_")}
-    done = subprocess.run(
-        [sys.executable, "-c", START, *words, *(("--config", config) if config else ())],
-        env={**kept, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = called(*words, *(("--config", config) if config else ()))
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
-    pygit2.init_repository(str(tmp_path / "repo"), initial_head="main")
+    Checkout(tmp_path / "repo")
     settings = {"state_dir": "state", "repositories": {"envs": {"url": f"file://{tmp_path}/repo"}}}
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
     return str(tmp_path / "config.yaml")

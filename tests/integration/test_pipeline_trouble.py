@@ -12,10 +12,10 @@ import pytest
 from gitopsd import pipeline
 from gitopsd.adapters.memory import Crash
 from gitopsd.errors import Reason
-from gitopsd.model.codec import dumps
-from gitopsd.model.record import STUCK
+from gitopsd.model.head import SCHEME, Settled, Stuck
+from gitopsd.model.record import Recorded
 from gitopsd.model.run import ConditionState, Run, Trigger, Verdict
-from tests.integration.test_pipeline import PACKAGE, Site
+from tests.stage.chain import PACKAGE, Chain
 
 MIGRATE_FIRST = PACKAGE.replace(
     'plan.exec("db", ExecRecipe(command=["init"]))',
@@ -25,22 +25,22 @@ BROKEN = "{broken: 'broken:1'}"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    found = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[Chain]:
+    found = Chain(tmp_path)
     yield found
-    found.store.close()
+    found.close()
 
 
-def state(site: Site) -> ConditionState | None:
+def state(site: Chain) -> ConditionState | None:
     found = site.store.condition("dev")
     return found.state if found else None
 
 
-def drift(site: Site, run: Run) -> Run:
-    return pipeline.check_drift(site.environment(run.commit), site.world)
+def drift(site: Chain, run: Run) -> Run:
+    return site.check_drift(run.commit)
 
 
-def test_a_bad_plan_is_remembered_also_when_its_nameless_steps_were_paired_otherwise(site: Site) -> None:
+def test_a_bad_plan_is_remembered_also_when_its_nameless_steps_were_paired_otherwise(site: Chain) -> None:
     site.follow(site.push())
     site.answers["migrate"] = 1
     run = site.follow(site.push(package=MIGRATE_FIRST))
@@ -51,7 +51,7 @@ def test_a_bad_plan_is_remembered_also_when_its_nameless_steps_were_paired_other
     assert site.backend.effects[mark:] == []
 
 
-def test_a_way_back_that_was_cut_off_is_finished(site: Site) -> None:
+def test_a_way_back_that_was_cut_off_is_finished(site: Chain) -> None:
     site.follow(site.push())
     bad = site.push(BROKEN)
     for effects in range(2, 30):
@@ -59,17 +59,17 @@ def test_a_way_back_that_was_cut_off_is_finished(site: Site) -> None:
         with suppress(Crash):
             site.follow(bad)
         site.backend.fuse.after = None
-        if site.record.load("dev").bad_plans:
+        if site.recorded.head.bad_plans:
             break
-    assert site.record.load("dev").bad_plans, "it died on the way back"
+    assert site.recorded.head.bad_plans, "it died on the way back"
     run = site.follow(bad)
     assert run.verdict in (Verdict.ROLLED_BACK, Verdict.HELD)
     assert site.backend.workload("dev", "web").spec.image.name == "web:1"
-    assert site.record.load("dev").unfinished == ""
+    assert site.recorded.head.course == Settled()
     assert drift(site, run).verdict is Verdict.NOOP
 
 
-def test_a_drift_check_does_not_go_back_where_the_policy_does_not(site: Site) -> None:
+def test_a_drift_check_does_not_go_back_where_the_policy_does_not(site: Chain) -> None:
     site.follow(site.push(more="rollback: none"))
     run = site.follow(site.push(BROKEN, more="rollback: none"))
     assert run.verdict is Verdict.FAILED and run.rollback is None
@@ -79,21 +79,21 @@ def test_a_drift_check_does_not_go_back_where_the_policy_does_not(site: Site) ->
     assert state(site) is ConditionState.DEGRADED
 
 
-def test_a_way_back_that_fails_stops_and_holds(site: Site) -> None:
+def test_a_way_back_that_fails_stops_and_holds(site: Chain) -> None:
     site.follow(site.push())
     site.ready = lambda workload: False
     run = site.follow(site.push(BROKEN))
     assert run.verdict is Verdict.ROLLBACK_FAILED
-    assert site.record.load("dev").unfinished == STUCK
+    assert isinstance(site.recorded.head.course, Stuck)
     site.ready = lambda workload: True
     mark = len(site.backend.effects)
     assert drift(site, run).verdict is Verdict.NOOP
     assert site.backend.effects[mark:] == [] and state(site) is ConditionState.DEGRADED
     assert site.follow(site.push()).verdict is Verdict.SUCCEEDED
-    assert site.record.load("dev").unfinished == ""
+    assert site.recorded.head.course == Settled()
 
 
-def test_the_last_good_plan_that_fails_again_is_not_bad(site: Site) -> None:
+def test_the_last_good_plan_that_fails_again_is_not_bad(site: Chain) -> None:
     run = site.follow(site.push())
     site.backend.lose("dev", "web")
     site.ready = lambda workload: False
@@ -104,7 +104,7 @@ def test_the_last_good_plan_that_fails_again_is_not_bad(site: Site) -> None:
     assert site.follow(site.push(extra="more words")).verdict is Verdict.NOOP
 
 
-def test_going_back_twice_stays_pinned_to_the_newest_commit(site: Site) -> None:
+def test_going_back_twice_stays_pinned_to_the_newest_commit(site: Chain) -> None:
     commits = [site.push(f"{{level: '{level}'}}") for level in "abc"]
     for commit in commits:
         site.follow(commit)
@@ -117,19 +117,20 @@ def test_going_back_twice_stays_pinned_to_the_newest_commit(site: Site) -> None:
     assert site.ran("task") == ["genesis: /bin/sh -c make-genesis"]
 
 
-def test_an_interrupted_step_holds_until_a_person_syncs(site: Site) -> None:
+def test_an_interrupted_step_holds_until_a_person_syncs(site: Chain) -> None:
     site.follow(site.push(more="interrupted: hold"))
     commit = site.push(package=MIGRATE_FIRST, more="interrupted: hold")
-    begin = site.record.begin
+    write = site.record.write
 
-    def cut(enclave: str, intent: object) -> None:
-        begin(enclave, intent)  # type: ignore[arg-type]
-        raise Crash
+    def cut(enclave: str, generation: int, before: Recorded, after: Recorded) -> None:
+        write(enclave, generation, before, after)
+        if after.intents.keys() - before.intents.keys():
+            raise Crash
 
-    site.record.begin = cut  # type: ignore[method-assign]
+    site.record.write = cut  # type: ignore[method-assign]
     with suppress(Crash):
         site.follow(commit)
-    site.record.begin = begin  # type: ignore[method-assign]
+    site.record.write = write  # type: ignore[method-assign]
     held = site.follow(commit)
     assert held.verdict is Verdict.HELD and held.problems[0].reason is Reason.INTERRUPTED
     assert "db: migrate" not in site.ran("exec")
@@ -137,7 +138,7 @@ def test_an_interrupted_step_holds_until_a_person_syncs(site: Site) -> None:
     assert site.ran("exec").count("db: migrate") == 1
 
 
-def test_what_was_left_alone_before_is_left_alone_on_the_way_back(site: Site) -> None:
+def test_what_was_left_alone_before_is_left_alone_on_the_way_back(site: Chain) -> None:
     extra = '    plan.add_service("extra", ServiceConfig(image="extra:1"))\n'
     more = '    plan.add_service("more", ServiceConfig(image="more:1"))\n'
     site.follow(site.push(package=PACKAGE + extra, more="prune: off"))
@@ -149,21 +150,21 @@ def test_what_was_left_alone_before_is_left_alone_on_the_way_back(site: Site) ->
     assert set(site.backend.observe("dev").services) == {"db", "web", "extra"}
 
 
-def test_an_older_record_is_taken_over_once(site: Site) -> None:
+def test_an_older_record_is_taken_over_once(site: Chain) -> None:
     run = site.follow(site.push())
-    site.record.texts["dev"] = dumps(replace(site.record.load("dev"), scheme=0))
+    site.amend(lambda head: replace(head, scheme=0))
     mark = len(site.backend.effects)
     assert drift(site, run).verdict is Verdict.NOOP
-    assert site.record.load("dev").scheme == 1
+    assert site.recorded.head.scheme == SCHEME
     site.backend.lose("dev", "web")
     assert drift(site, run).verdict is Verdict.SUCCEEDED
     assert [verb for verb, _ in site.backend.effects[mark:]][-1] == "start"
 
 
-def test_healed_drift_keeps_the_results_of_then_for_a_way_back(site: Site) -> None:
+def test_healed_drift_keeps_the_results_of_then_for_a_way_back(site: Chain) -> None:
     run = site.follow(site.push())
     site.backend.lose("dev", "web")
     drift(site, run)
-    recorded = site.record.load("dev")
-    assert recorded.last_good
-    assert recorded.last_good.serials == {name: step.serial for name, step in recorded.steps.items()}
+    recorded = site.recorded
+    assert recorded.head.good
+    assert recorded.head.good.serials == {name: step.serial for name, step in recorded.steps.items()}

@@ -12,18 +12,18 @@ from gitopsd import pipeline
 from gitopsd.daemon.quiet import WHOLE_EVERY, Quiet
 from gitopsd.model.environment import DriftPolicy, Environment
 from gitopsd.model.run import Run, Verdict
-from tests.integration.test_pipeline import Site
-from tests.worlds import BoundSecrets, SteppingClock
+from tests.stage.chain import Chain
+from tests.stage.ports import SteppingClock
 
 
 class Watched:
     """A devnet that runs, its checks, and how many of them were really made."""
 
     def __init__(self, folder: Path) -> None:
-        self.site = Site(folder)
+        self.site = Chain(folder)
         self.clock = SteppingClock()
-        self.secrets = BoundSecrets({"DB_PASSWORD": "one"})
-        self.world = self.site.world = replace(self.site.world, clock=self.clock, secrets=self.secrets)
+        self.secrets = self.site.secrets
+        self.world = self.site.world = replace(self.site.world, clock=self.clock)
         commit = self.site.push("{password: {secret: DB_PASSWORD}}")
         self.environment = self.site.environment(commit)
         assert self.site.follow(commit).verdict is Verdict.SUCCEEDED
@@ -44,7 +44,7 @@ class Watched:
 def watched(tmp_path: Path) -> Iterator[Watched]:
     found = Watched(tmp_path)
     yield found
-    found.site.store.close()
+    found.site.close()
 
 
 def test_an_enclave_that_nobody_touches_is_compared_once(watched: Watched) -> None:

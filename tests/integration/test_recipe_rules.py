@@ -12,15 +12,15 @@ import pytest
 from gitopsd.errors import Reason
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import thaw
-from tests.integration.localsite import prints_of
-from tests.integration.recipe_site import WEB, Site
+from tests.integration.recipe_site import WEB, RecipeSite
+from tests.stage.world import prints_of
 
 KEEP = 'plan.add_service("keep", ServiceConfig(image="busybox", entrypoint=["sleep", "1000"]))'
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[RecipeSite]:
+    made = RecipeSite(tmp_path)
     yield made
     made.backend.destroy("dev")
 
@@ -38,7 +38,7 @@ def keep(*lines: str) -> str:
     return f"def run(plan):\n    {KEEP}\n" + "".join(f"    {line}\n" for line in lines)
 
 
-def test_a_command_gives_its_code_and_both_outputs_as_they_are(site: Site) -> None:
+def test_a_command_gives_its_code_and_both_outputs_as_they_are(site: RecipeSite) -> None:
     main = keep(
         'mixed = plan.exec("keep", ExecRecipe(["sh", "-c", "echo out; echo err >&2; printf \' end \\n\\n\'"]))',
         'plan.verify(mixed["output"], "==", "out\\nerr\\n end \\n\\n")',
@@ -51,23 +51,23 @@ def test_a_command_gives_its_code_and_both_outputs_as_they_are(site: Site) -> No
         'bare = plan.exec("keep", ExecRecipe(["printf", "%s|", "a b", "$HOME", "*"]))',
         'plan.verify(bare["output"], "==", "a b|$HOME|*|")',
     )
-    assert site.follow(main).verdict is Verdict.SUCCEEDED
+    assert site.run(main).verdict is Verdict.SUCCEEDED
 
 
-def test_a_request_takes_the_codes_of_success_unless_others_are_named(site: Site) -> None:
+def test_a_request_takes_the_codes_of_success_unless_others_are_named(site: RecipeSite) -> None:
     ask = 'plan.request("web", GetHttpRequestRecipe("http", "/code/{}"){})'
     fine = [ask.format(code, "") for code in (200, 202, 208, 226)]
     named = ask.format(404, ", acceptable_codes=[404, 410]")
     any_code = f"broken = {ask.format(500, ', skip_code_check=True')}"
     check = 'plan.verify(broken["code"], "==", 500)'
-    assert site.follow(web(*fine, named, any_code, check)).verdict is Verdict.SUCCEEDED
+    assert site.run(web(*fine, named, any_code, check)).verdict is Verdict.SUCCEEDED
     for code in (209, 404, 503):
-        reason, message = failure(site.follow(web(ask.format(code, ""))))
+        reason, message = failure(site.run(web(ask.format(code, ""))))
         assert reason is Reason.REQUEST_FAILED
         assert f"code {code}" in message
 
 
-def test_redirects_are_followed_while_they_stay_on_the_service(site: Site) -> None:
+def test_redirects_are_followed_while_they_stay_on_the_service(site: RecipeSite) -> None:
     get = 'GetHttpRequestRecipe("http", "{}", extract={{"path": ".path"}})'
     post = 'PostHttpRequestRecipe("http", "{}", body="b", headers={{"content-type": "text/y"}}, extract={})'
     main = web(
@@ -84,7 +84,7 @@ def test_redirects_are_followed_while_they_stay_on_the_service(site: Site) -> No
     assert site.printed(main) == ['/x?y=1 /z /last /there b ["text/y"]']
 
 
-def test_a_wait_asks_at_once_and_then_at_every_interval_though_the_recipe_is_slow(site: Site) -> None:
+def test_a_wait_asks_at_once_and_then_at_every_interval_though_the_recipe_is_slow(site: RecipeSite) -> None:
     stamp = "date +%s.%N >> /tmp/stamps; sleep 0.3; test $(wc -l < /tmp/stamps) -ge 4"
     main = keep(
         f'plan.wait("keep", ExecRecipe(["sh", "-c", "{stamp}"]), "code", "==", 0, interval="1s", timeout="20s")',
@@ -96,7 +96,7 @@ def test_a_wait_asks_at_once_and_then_at_every_interval_though_the_recipe_is_slo
     assert all(0.7 < gap < 1.25 for gap in gaps)
 
 
-def test_a_wait_tries_again_whatever_went_wrong_and_asks_for_no_code(site: Site) -> None:
+def test_a_wait_tries_again_whatever_went_wrong_and_asks_for_no_code(site: RecipeSite) -> None:
     write = """n=$(cat /tmp/n || echo 0); echo $((n+1)) > /tmp/n; test $n -gt 1 && echo '{"a": 5}' || echo no"""
     main = web(
         f'found = plan.wait("web", ExecRecipe(["sh", "-c", \'\'\'{write}\'\'\'], extract={{"a": "fromjson | .a"}}),',
@@ -105,7 +105,7 @@ def test_a_wait_tries_again_whatever_went_wrong_and_asks_for_no_code(site: Site)
         'bad = plan.wait("web", GetHttpRequestRecipe("http", "/code/503"), "code", "==", 503, interval="50ms")',
         'plan.verify(bad["body"], "==", "{\\"code\\": 503}")',
     )
-    assert site.follow(main).verdict is Verdict.SUCCEEDED
+    assert site.run(main).verdict is Verdict.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -116,46 +116,46 @@ def test_a_wait_tries_again_whatever_went_wrong_and_asks_for_no_code(site: Site)
         ('ExecRecipe(["sleep", "60"])', "did not end in time"),
     ],
 )
-def test_a_try_that_hangs_does_not_outlast_its_wait(site: Site, recipe: str, said: str) -> None:
+def test_a_try_that_hangs_does_not_outlast_its_wait(site: RecipeSite, recipe: str, said: str) -> None:
     started = time.monotonic()
-    run = site.follow(web(f'plan.wait("web", {recipe}, "code", "==", 0, interval="100ms", timeout="2s")'))
+    run = site.run(web(f'plan.wait("web", {recipe}, "code", "==", 0, interval="100ms", timeout="2s")'))
     reason, message = failure(run)
     assert reason is Reason.TIMED_OUT
     assert said in message
     assert time.monotonic() - started < 15
 
 
-def test_a_body_that_is_no_json_fails_its_extract_and_nothing_else(site: Site) -> None:
+def test_a_body_that_is_no_json_fails_its_extract_and_nothing_else(site: RecipeSite) -> None:
     ask = 'plan.request("web", GetHttpRequestRecipe("http", "/text/NaN"{}))'
     fine = [f"plain = {ask.format('')}", 'plan.verify(plain["body"], "==", "NaN")']
-    assert site.follow(web(*fine)).verdict is Verdict.SUCCEEDED
-    reason, message = failure(site.follow(web(ask.format(', extract={"a": "."}'))))
+    assert site.run(web(*fine)).verdict is Verdict.SUCCEEDED
+    reason, message = failure(site.run(web(ask.format(', extract={"a": "."}'))))
     assert reason is Reason.EXTRACT_FAILED
     assert "not JSON" in message
 
 
-def test_a_ready_condition_that_never_holds_fails_its_service_with_its_last_lines(site: Site) -> None:
+def test_a_ready_condition_that_never_holds_fails_its_service_with_its_last_lines(site: RecipeSite) -> None:
     condition = 'ReadyCondition(ExecRecipe(["false"]), "code", "==", 0, interval="100ms", timeout="1s")'
     start = 'image="busybox", entrypoint=["sh", "-c", "echo so far; sleep 99"]'
     config = f"ServiceConfig({start}, ready_conditions={condition})"
-    reason, message = failure(site.follow(f'def run(plan):\n    plan.add_service("web", {config})\n'))
+    reason, message = failure(site.run(f'def run(plan):\n    plan.add_service("web", {config})\n'))
     assert reason is Reason.SERVICE_NOT_READY
     assert "code == 0 did not hold within 1 s" in message
     assert "so far" in message
 
 
-def test_the_time_of_a_task_is_limited_unless_it_is_none(site: Site) -> None:
+def test_the_time_of_a_task_is_limited_unless_it_is_none(site: RecipeSite) -> None:
     fine = 'plan.run_sh(name="t", run="sleep 1.5; echo done", wait=None)'
     assert site.printed(f"def run(plan):\n    plan.print({fine}.output)\n") == ["done\n"]
     for task in (
         'run_sh(name="t", run="echo begun; sleep 60"',
         'run_python(name="t", run="import time; time.sleep(60)"',
     ):
-        reason, _ = failure(site.follow(f'def run(plan):\n    plan.{task}, wait="1s")\n'))
+        reason, _ = failure(site.run(f'def run(plan):\n    plan.{task}, wait="1s")\n'))
         assert reason is Reason.TIMED_OUT
 
 
-def test_files_of_packages_services_and_tasks_lie_where_the_reference_puts_them(site: Site) -> None:
+def test_files_of_packages_services_and_tasks_lie_where_the_reference_puts_them(site: RecipeSite) -> None:
     main = keep(
         'show = "cd /m && find . -type f | sort | xargs grep -H ."',
         'plan.upload_files("./data", name="folder")',
@@ -172,14 +172,14 @@ def test_files_of_packages_services_and_tasks_lie_where_the_reference_puts_them(
     ]  # fmt: skip
 
 
-def test_a_path_that_a_service_does_not_have_cannot_be_stored(site: Site) -> None:
+def test_a_path_that_a_service_does_not_have_cannot_be_stored(site: RecipeSite) -> None:
     for path in ("/nothing/here", "/nothing/*"):
-        reason, message = failure(site.follow(keep(f'plan.store_service_files("keep", "{path}", name="x")')))
+        reason, message = failure(site.run(keep(f'plan.store_service_files("keep", "{path}", name="x")')))
         assert reason is Reason.ARTIFACT_MISSING
         assert "nothing" in message
 
 
-def test_every_text_of_an_instruction_may_hold_a_value_of_an_earlier_one(site: Site) -> None:
+def test_every_text_of_an_instruction_may_hold_a_value_of_an_earlier_one(site: RecipeSite) -> None:
     main = (
         WEB
         + """
@@ -225,7 +225,7 @@ def run(plan):
     ]
 
 
-def test_values_are_written_into_texts_as_starlark_writes_them(site: Site) -> None:
+def test_values_are_written_into_texts_as_starlark_writes_them(site: RecipeSite) -> None:
     main = web(
         'r = plan.request("web", GetHttpRequestRecipe("http", "/", extract={"yes": ".yes", "text": ".yes | tostring",',
         '    "list": "[.path, .half]", "dict": ".deep", "number": ".number", "big": "12345678901234567890"}))',
@@ -243,7 +243,7 @@ def test_values_are_written_into_texts_as_starlark_writes_them(site: Site) -> No
     assert site.printed(main) == ['<True><true><["/", 0.5]><{"a": {"b": "c"}}><3><12345678901234567890>\n']
 
 
-def test_the_vectors_of_the_reference_for_values_that_come_later(site: Site) -> None:
+def test_the_vectors_of_the_reference_for_values_that_come_later(site: RecipeSite) -> None:
     main = web(
         'host = plan.get_service("web")',
         'plan.verify(str(len(host.ip_address) > 0 and bool(host.ip_address)), "==", "True")',
@@ -255,7 +255,7 @@ def test_the_vectors_of_the_reference_for_values_that_come_later(site: Site) -> 
         'plan.print(["<" + said["output"] + ">", {"code": said["code"]}, host.hostname])',
         'return struct(ip=host.ip_address, code=said["code"], text="-" + said["output"], plain=1)',
     )
-    run = site.follow(main)
+    run = site.run(main)
     assert run.verdict is Verdict.SUCCEEDED, run.problems
     assert run.applied is not None
     texts = prints_of(run)

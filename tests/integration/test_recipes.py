@@ -9,17 +9,17 @@ import pytest
 
 from gitopsd.errors import Reason
 from gitopsd.model.run import Verdict
-from tests.integration.recipe_site import WEB, Site
+from tests.integration.recipe_site import WEB, RecipeSite
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[RecipeSite]:
+    made = RecipeSite(tmp_path)
     yield made
     made.backend.destroy("dev")
 
 
-def test_tasks_report_the_exit_codes_that_their_authors_meant(site: Site) -> None:
+def test_tasks_report_the_exit_codes_that_their_authors_meant(site: RecipeSite) -> None:
     texts = {
         "exit 0": 0, "exit 3": 3, "set -e; false; echo never": 1, "(exit 4)": 4, "true\\n": 0, "true;": 0,
         "sleep 0 &": 0, "true # a comment": 0, "echo 'a b' | { read x y; test \\\"$y\\\" = b; }": 0,
@@ -33,18 +33,18 @@ def test_tasks_report_the_exit_codes_that_their_authors_meant(site: Site) -> Non
     main = "def run(plan):\n" + "".join(lines)
     main += '    p = plan.run_python(name="p", run="import sys\\nsys.exit(7)", acceptable_codes=[7])\n'
     main += '    plan.verify(p.code, "==", 7)\n'
-    assert site.follow(main).verdict is Verdict.SUCCEEDED
+    assert site.run(main).verdict is Verdict.SUCCEEDED
 
 
-def test_a_task_whose_code_is_not_accepted_fails_with_its_last_words(site: Site) -> None:
-    run = site.follow('def run(plan):\n    plan.run_sh(name="bad", run="echo so it goes; exit 3")\n')
+def test_a_task_whose_code_is_not_accepted_fails_with_its_last_words(site: RecipeSite) -> None:
+    run = site.run('def run(plan):\n    plan.run_sh(name="bad", run="echo so it goes; exit 3")\n')
     assert run.verdict is Verdict.FAILED
     assert run.problems[0].reason is Reason.COMMAND_FAILED
     assert "code 3" in run.problems[0].message
     assert "so it goes" in run.problems[0].message
 
 
-def test_texts_and_arguments_of_tasks_reach_the_program_as_they_are(site: Site) -> None:
+def test_texts_and_arguments_of_tasks_reach_the_program_as_they_are(site: RecipeSite) -> None:
     main = """
 def run(plan):
     odd = ["a b", "$HOME", "'q\\"", ""]
@@ -61,7 +61,7 @@ def run(plan):
     ]  # fmt: skip
 
 
-def test_artifacts_are_stored_merged_and_mounted_as_the_language_says(site: Site) -> None:
+def test_artifacts_are_stored_merged_and_mounted_as_the_language_says(site: RecipeSite) -> None:
     main = """
 def run(plan):
     run = "mkdir -p /out/sub && echo 1 > /out/a && echo 2 > /out/sub/b && echo 3 > /one"
@@ -87,13 +87,13 @@ def run(plan):
     ]  # fmt: skip
 
 
-def test_what_a_task_should_store_and_did_not_is_told(site: Site) -> None:
-    run = site.follow('def run(plan):\n    plan.run_sh(name="t", run="true", store=["/nope"])\n')
+def test_what_a_task_should_store_and_did_not_is_told(site: RecipeSite) -> None:
+    run = site.run('def run(plan):\n    plan.run_sh(name="t", run="true", store=["/nope"])\n')
     assert (run.verdict, run.problems[0].reason) == (Verdict.FAILED, Reason.ARTIFACT_MISSING)
     assert "/nope" in run.problems[0].message
 
 
-def test_http_recipes_and_their_extracts_keep_types_and_verify_knows_them(site: Site) -> None:
+def test_http_recipes_and_their_extracts_keep_types_and_verify_knows_them(site: RecipeSite) -> None:
     main = (
         WEB
         + """
@@ -137,14 +137,14 @@ def run(plan):
         ('plan.exec("web", ExecRecipe(["sh", "-c", "exit 4"]), acceptable_codes=[0, 3])', "code 4"),
     ],
 )
-def test_what_does_not_hold_fails_with_its_reason(site: Site, step: str, message: str) -> None:
+def test_what_does_not_hold_fails_with_its_reason(site: RecipeSite, step: str, message: str) -> None:
     service = 'plan.add_service("web", ServiceConfig(image="busybox", entrypoint=["sleep", "1000"]))'
-    run = site.follow(f"def run(plan):\n    {service}\n    {step}\n")
+    run = site.run(f"def run(plan):\n    {service}\n    {step}\n")
     assert run.verdict is Verdict.FAILED
     assert message in run.problems[0].message
 
 
-def test_waits_and_ready_conditions_ask_again_until_they_hold(site: Site) -> None:
+def test_waits_and_ready_conditions_ask_again_until_they_hold(site: RecipeSite) -> None:
     main = (
         WEB
         + """
@@ -161,4 +161,4 @@ def run(plan):
     plan.verify(late["code"], "<=", 200)
 """
     )
-    assert site.follow(main).verdict is Verdict.SUCCEEDED
+    assert site.run(main).verdict is Verdict.SUCCEEDED

@@ -20,9 +20,9 @@ from gitopsd.model.environment import Commit
 from gitopsd.model.ops import AddService
 from gitopsd.model.parts import Image, ServiceSpec
 from gitopsd.model.plan import Instruction, Plan, Problem
-from gitopsd.model.run import Applied, Done, Outcome, Run, Trigger, Verdict
+from gitopsd.model.run import Applied, Done, Outcome, Run, Start, Trigger, Verdict
 from gitopsd.model.values import Frozen
-from gitopsd.report import Channels, Start, announce, deliver, report
+from gitopsd.report import Channels, announce, deliver, report
 
 FORGE_TOKEN = "canary-forge-token-1234"
 CHAT_TOKEN = "xoxb-canary-chat-token-1234"

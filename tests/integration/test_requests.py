@@ -10,10 +10,9 @@ import pytest
 
 from gitopsd import pipeline
 from gitopsd.adapters.local.backend import LocalBackend
-from gitopsd.adapters.local.settings import LocalSettings
-from gitopsd.model.environment import Environment, Source
 from gitopsd.model.run import Run, Verdict
-from tests.integration.localsite import LocalSite, prints_of, real_world
+from tests.stage.local import LocalSite
+from tests.stage.world import prints_of
 
 PACKAGE = '''
 SERVER = """
@@ -52,10 +51,12 @@ def run(plan, identity, level="info"):
 '''
 
 
-class Site(LocalSite):
-    def apply(self, identity: str, level: str = "info") -> Run:
-        package = {"kurtosis.yml": b"name: github.com/acme/net\n", "main.star": PACKAGE.encode()}
-        return self.follow(package, {"identity": identity, "level": level})
+class Asked(LocalSite):
+    """The package above, and what its service was asked."""
+
+    def deploy(self, identity: str, level: str = "info") -> Run:
+        package = {"kurtosis.yml": "name: github.com/acme/net\n", "main.star": PACKAGE}
+        return self.apply(package, {"identity": identity, "level": level})
 
     def asked(self) -> str:
         """The methods of all requests that reached the service, in order."""
@@ -66,42 +67,39 @@ class Site(LocalSite):
         """Of each service: another one after each time that it was started or changed."""
         return {name: step.serial for name, step in self.recorded.steps.items() if name.startswith("service/")}
 
-    def environment(self) -> Environment:
-        return Environment(name="dev", source=Source(name="envs", url=self.repository.url), package=".", enclave="dev")
-
-    def start_again(self, state: Path) -> None:
+    def start_again(self) -> None:
         """Another daemon on the same machine, whose database is lost."""
-        self.backend = LocalBackend(state / "local", LocalSettings(grace=1.0))
-        self.world = real_world(state, self.backend, self.record)
+        self.backend = LocalBackend(self.enclaves, self.settings)
+        self.start()
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    found = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[Asked]:
+    found = Asked(tmp_path)
     yield found
     found.backend.destroy("dev")
 
 
-def test_what_a_get_answers_is_read_again_when_its_service_began_anew_and_a_post_is_sent_once(site: Site) -> None:
-    first = site.apply("one")
+def test_what_a_get_answers_is_read_again_when_its_service_began_anew_and_a_post_is_sent_once(site: Asked) -> None:
+    first = site.deploy("one")
     assert (first.verdict, prints_of(first)) == (Verdict.SUCCEEDED, ["one"]), first.problems
     before = site.serials()
-    second = site.apply("two")
+    second = site.deploy("two")
     assert (second.verdict, prints_of(second)) == (Verdict.SUCCEEDED, ["two"]), second.problems
     assert site.asked() == "POST GET GET"
     after = site.serials()
     assert {name for name in before if before[name] != after[name]} == {"service/web", "service/reader"}
-    back = pipeline.roll_back(site.environment(), site.world)
+    back = pipeline.roll_back(site.environment(site.head()), site.world)
     assert back.verdict is Verdict.ROLLED_BACK, back.problems
     assert site.asked() == "POST GET GET GET"
     assert site.recorded.steps["request/web@1"].output.values["body"] == "one"
 
 
-def test_nothing_is_asked_again_while_the_service_runs_on(site: Site, tmp_path: Path) -> None:
-    site.apply("one")
+def test_nothing_is_asked_again_while_the_service_runs_on(site: Asked) -> None:
+    site.deploy("one")
     before = site.serials()
-    site.start_again(tmp_path / "state")
-    assert site.apply("one", "debug").verdict is Verdict.SUCCEEDED
+    site.start_again()
+    assert site.deploy("one", "debug").verdict is Verdict.SUCCEEDED
     assert site.asked() == "POST GET"
     after = site.serials()
     assert {name for name in before if before[name] != after[name]} == {"service/other"}

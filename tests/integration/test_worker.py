@@ -21,7 +21,7 @@ from gitopsd.model import codec
 from gitopsd.model.package import EvaluationRequest, Missing, Package, Pin
 from gitopsd.model.plan import Evaluation
 from gitopsd.model.values import Frozen, freeze
-from tests.evaluating import mirror, request
+from tests.stage.packages import mirror, request
 
 SHORT = WorkerLimits(cpu=1, wall=4.0, answer=1024 * 1024)
 LIMITED = WorkerEvaluator(WorkerSettings(evaluation=SHORT, small=SHORT))

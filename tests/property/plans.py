@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gitopsd.model.plan import Plan
 from gitopsd.model.values import Ref, Value
-from tests.worlds import Devnet, Script, text
+from tests.stage.devnet import Devnet
+from tests.stage.scripts import Script, text
 
 NAMES = ("a", "b", "c", "d")
 
@@ -20,6 +21,7 @@ class Writer:
         self.up: dict[str, bool] = {}
         self.results: list[Ref] = []
         self.artifacts: list[str] = []
+        self.tasks: set[str] = set()
 
     def write(self, moves: list[tuple[str, int, int, int]]) -> Plan:
         for kind, one, two, three in moves:
@@ -57,18 +59,19 @@ class Writer:
 
     def exec(self, one: int, two: int, three: int) -> None:
         if (name := self.running(one)) is not None:
-            turn = self.script.counts.get(f"exec/{name}", 0)
+            turn = self.script.count(f"exec/{name}")
             self.results.append(self.script.exec(name, f"do {two % 3} in turn {turn}", self.value(three)))
 
     def request(self, one: int, two: int, three: int) -> None:
         if (name := self.running(one)) is not None:
-            turn = self.script.counts.get(f"request/{name}", 0)
+            turn = self.script.count(f"request/{name}")
             self.results.append(self.script.request(name, ("GET", "POST")[two % 2], f"/{three % 3}/turn/{turn}"))
 
     def task(self, one: int, two: int, three: int) -> None:
         name = f"t{one % 3}"
-        if f"task/{name}" in {item.id for item in self.script.items}:
+        if name in self.tasks:
             return
+        self.tasks.add(name)
         stored = {f"made-{name}": "/out"} if two % 2 else {}
         self.results.append(self.script.task(name, self.value(three), files=self.mounted(two), store=stored))
         self.artifacts += list(stored)

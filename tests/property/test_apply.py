@@ -18,7 +18,7 @@ from gitopsd.model.plan import Plan
 from gitopsd.model.record import LiveEnclave, State
 from gitopsd.model.run import Applied, Done
 from tests.property.plans import EDITS, MOVES, Writer
-from tests.worlds import ENCLAVE, Devnet, lines_of
+from tests.stage.devnet import ENCLAVE, Devnet, lines_of
 
 Moves = list[tuple[str, int, int, int]]
 FEW = settings(max_examples=60, deadline=None)

@@ -18,7 +18,7 @@ from gitopsd.evaluate.types import SIGNATURES
 from gitopsd.model import codec
 from gitopsd.model.package import Package
 from gitopsd.model.plan import Plan
-from tests.evaluating import LOCATOR, URL, MemoryTrees
+from tests.stage.scripted import LOCATOR, URL, MemoryTrees
 
 WHERE = SourcePosition(file=f"{LOCATOR}/main.star", line=1)
 TEXTS = st.one_of(

@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from gitopsd.cli.demo_servers import ChatServer, ForgeServer
-from gitopsd.daemon.client import connect
 from gitopsd.model.run import Run, Trigger
-from gitopsd.web.commands import DestroyRequest, HistoryAnswer, HistoryRequest, Result
-from tests import daemons
-from tests.daemons import Daemon, until
-from tests.integration.githost import Host, Repository, serving
+from tests.stage.daemon import Daemon
+from tests.stage.repository import Repository
+from tests.stage.servers import Host, serving
+from tests.stage.waiting import until
 
 MARK = "canary-"
 GIT_TOKEN, WRONG_TOKEN = "canary-git-7d1f0c53a9", "canary-wrong-18b2e6f4d0"
@@ -103,6 +102,10 @@ FAILURES = (
     "exec", "long", "key", "task", "late", "request", "header", "jq", "jq-key", "template", "verify", "wait", "ready",
     "crash",
 )  # fmt: skip
+VARIABLES = {
+    "HOST_TOKEN": GIT_TOKEN, "WRONG_TOKEN": WRONG_TOKEN, "DB_PASSWORD": PASSWORD, "FORGE_TOKEN": FORGE_TOKEN,
+    "CHAT_TOKEN": CHAT_TOKEN, "AWS_SECRET_ACCESS_KEY": AWS, "GITOPSD_CANARY": AWS,
+}  # fmt: skip
 
 
 def environments(args: dict[str, Any]) -> bytes:
@@ -144,7 +147,7 @@ class Planted:
             "log": {"format": "json", "level": "debug"},
             "backends": {"local": {"grace": "1s"}},
         }  # fmt: skip
-        self.daemon = Daemon(self.folder, daemons.Repository(self.folder / "unused"), more)
+        self.daemon = Daemon(self.folder, self.repository, more, VARIABLES)
 
     def push(self, args: dict[str, Any], *, package: str = PACKAGE, readme: str = "") -> str:
         return self.repository.commit({
@@ -158,10 +161,7 @@ class Planted:
         """The run that a commit led to."""
 
         def found() -> Run | None:
-            client = connect(self.daemon.state) if self.known() else None
-            answers = list(client.ask(HistoryRequest(environment="dev"))) if client else []
-            last = answers[-1] if answers else None
-            runs = last.value.runs if isinstance(last, Result) and isinstance(last.value, HistoryAnswer) else ()
+            runs = self.daemon.history() if self.known() and self.daemon.answers else ()
             return next((run for run in runs if run.commit.id == commit and run.trigger is not Trigger.DRIFT), None)
 
         run = until(found, f"a run of {commit[:7]}")
@@ -190,21 +190,12 @@ def planted(folder: Path) -> Iterator[Planted]:
         closing(ForgeServer(token=FORGE_TOKEN, repositories=("demo/devnets",))) as forge,
         closing(ChatServer(token=CHAT_TOKEN)) as chat,
     ):
-        variables = {
-            "HOST_TOKEN": GIT_TOKEN, "WRONG_TOKEN": WRONG_TOKEN, "DB_PASSWORD": PASSWORD, "FORGE_TOKEN": FORGE_TOKEN,
-            "CHAT_TOKEN": CHAT_TOKEN, "AWS_SECRET_ACCESS_KEY": AWS, "GITOPSD_CANARY": AWS,
-        }  # fmt: skip
-        for name, value in variables.items():
+        for name, value in VARIABLES.items():
             patch.setenv(name, value)
         place = Planted(folder, host, forge, chat)
         place.write()
-        try:
+        with place.daemon:
             yield place
-        finally:
-            if place.daemon.process is not None and place.daemon.process.poll() is None:
-                if place.known() and (client := connect(place.daemon.state)) is not None:
-                    list(client.ask(DestroyRequest(environment="dev")))
-                place.daemon.stop()
 
 
 class CommandLines:

@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from gitopsd import pipeline
-from gitopsd.adapters.local.record import FileRecord
 from gitopsd.adapters.worker.evaluator import WorkerEvaluator
 from gitopsd.daemon.roster import Roster, watched
 from gitopsd.errors import Reason, StepError
 from gitopsd.model.environment import Environment, Source
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import Frozen, Json
-from tests.daemons import Counting
-from tests.integration.test_pipeline import Site
+from gitopsd.session import Sessions
+from tests.stage import records
+from tests.stage.chain import Chain
+from tests.stage.servers import Counting
 
 UNTOUCHED = (Verdict.INVALID, Verdict.HELD)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    found = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[Chain]:
+    found = Chain(tmp_path)
     yield found
-    found.store.close()
+    found.close()
 
 
 def told(run: Run) -> list[tuple[str, str, str]]:
@@ -63,11 +63,11 @@ def test_words_of_jq_that_import_nothing_stay_usable() -> None:
 
 
 @pytest.mark.parametrize("call", ['read_file("./trap")', 'import_module("./trap")', 'plan.upload_files("./trap")'])
-def test_what_a_link_points_to_cannot_be_told_from_what_is_missing(site: Site, tmp_path: Path, call: str) -> None:
+def test_what_a_link_points_to_cannot_be_told_from_what_is_missing(site: Chain, tmp_path: Path, call: str) -> None:
     """Attack cases 1 and 3: one message, whether or not anything is there, without a byte of it."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "token").write_text("outside-bytes")
-    link = site.folder / "repo" / "chain" / "trap"
+    link = site.repository.folder / "chain" / "trap"
     messages = set()
     for target in ("/etc/passwd", "/nowhere/at/all", "../../../outside/token", "trap", None):
         link.unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def test_what_a_link_points_to_cannot_be_told_from_what_is_missing(site: Site, t
 
 
 @pytest.mark.parametrize("path", ["../other/main.star", "/etc/passwd", "%2e%2e/x", "x" * 5000, "a\\0b"])
-def test_paths_that_lead_out_are_refused_wherever_a_package_names_one(site: Site, path: str) -> None:
+def test_paths_that_lead_out_are_refused_wherever_a_package_names_one(site: Chain, path: str) -> None:
     for call in ("read_file", "import_module", "plan.upload_files"):
         run = site.follow(site.push(package=f'def run(plan):\n    {call}("{path}")\n'))
         assert run.verdict is Verdict.INVALID, (call, run)
@@ -92,15 +92,15 @@ def test_paths_that_lead_out_are_refused_wherever_a_package_names_one(site: Site
     assert site.backend.effects == []
 
 
-def test_a_plan_reaches_no_address_that_it_may_not_and_changes_nothing(site: Site) -> None:
+def test_a_plan_reaches_no_address_that_it_may_not_and_changes_nothing(site: Chain) -> None:
     """Attack case 19: a package is evaluated, but nothing of the network and the machine answers it."""
     site.follow(site.push())
-    mark, before = len(site.backend.effects), site.record.load("dev")
+    mark, before = len(site.backend.effects), site.recorded
     with closing(Counting()) as internal:
         for address in (internal.url + "/x", internal.url.replace("127.0.0.1", "localhost") + "/x"):
             package = f'def run(plan):\n    plan.upload_files("{address}")\n'
             commit = site.push(package=package)
-            found = pipeline.follow(site.environment(commit), commit, site.world)
+            found = site.follow(commit)
             assert found.verdict is Verdict.INVALID
             assert found.problems[0].reason is Reason.SOURCE_REFUSED
         assert internal.hits == {}
@@ -108,36 +108,40 @@ def test_a_plan_reaches_no_address_that_it_may_not_and_changes_nothing(site: Sit
         run = site.follow(site.push(package=f'm = import_module("{locator}")\ndef run(plan):\n    pass\n'))
         assert run.verdict is Verdict.INVALID, run
     assert len(site.backend.effects) == mark
-    assert site.record.load("dev").steps == before.steps
+    assert site.recorded.steps == before.steps
 
 
-def test_a_record_that_another_hand_edited_is_an_error_and_nothing_is_done(site: Site, tmp_path: Path) -> None:
+def test_a_record_that_another_hand_edited_is_an_error_and_nothing_is_done(site: Chain, tmp_path: Path) -> None:
     """Attack case 43: neither half a record nor a foreign type in it is carried out."""
-    site.world = replace(site.world, records={"local": FileRecord(tmp_path / "backend")})
-    commit = site.push()
-    assert site.follow(commit).verdict is Verdict.SUCCEEDED
+
+    def restart() -> None:
+        kept = Sessions(records.in_files(tmp_path / "backend"), writer="another")
+        site.world = replace(site.world, records={"local": kept})
+
+    restart()
+    assert site.follow(site.push()).verdict is Verdict.SUCCEEDED
     mark = len(site.backend.effects)
-    record = tmp_path / "backend/enclaves/dev/record"
-    for file in (record / "last_good.json", next((record / "steps").iterdir()), record / "head.json"):
-        good = file.read_bytes()
-        for damage in (
-            b"",
-            good[: len(good) // 2],
-            b'{"$":"Path","value":"/"}',
-            b"[]",
-            good.replace(b'"$"', b'"$x"', 1),
-        ):
-            file.write_bytes(damage)
-            site.world = replace(site.world, records={"local": FileRecord(tmp_path / "backend")})
-            run = site.follow(site.push("{level: debug}", extra=damage.hex()))
-            assert run.verdict in UNTOUCHED, (file, damage[:40], run)
-            assert run.problems[0].reason is Reason.RESULT_LOST
-            assert len(site.backend.effects) == mark
-        file.write_bytes(good)
+    file = tmp_path / "backend/enclaves/dev/record/record.jsonl"
+    good = file.read_bytes()
+    for damage in (
+        b"",
+        b"[]\n" + good,
+        good.replace(b'"$"', b'"$x"', 1),
+        good.replace(b'"Head"', b'"Path"', 1),
+        good[:40] + good[44:],
+    ):
+        assert damage != good
+        file.write_bytes(damage)
+        restart()
+        run = site.follow(site.push("{level: debug}", extra=damage.hex()))
+        assert run.verdict in UNTOUCHED, (damage[:40], run)
+        assert run.problems[0].reason is Reason.RESULT_LOST
+        assert len(site.backend.effects) == mark
+    assert file.read_bytes() == damage
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "shim", ".web.lock", "W" * 64, "a\nb", "$(id)"])
-def test_a_service_name_is_a_label_and_nothing_else(site: Site, name: str) -> None:
+def test_a_service_name_is_a_label_and_nothing_else(site: Chain, name: str) -> None:
     package = f"def run(plan):\n    plan.add_service({name!r}, ServiceConfig(image='x:1'))\n"
     run = site.follow(site.push(package=package))
     if name == "shim":
@@ -148,7 +152,7 @@ def test_a_service_name_is_a_label_and_nothing_else(site: Site, name: str) -> No
 
 
 @pytest.mark.parametrize("word", ["$(touch pwned); `id`", "a\nb\u202e\x1b[31m", "--help", "'\"\\"])
-def test_metacharacters_arrive_as_they_are(site: Site, word: str) -> None:
+def test_metacharacters_arrive_as_they_are(site: Chain, word: str) -> None:
     """Attack case 12: values are arguments, never text of a shell."""
     site.ready = lambda _: True
     run = site.follow(site.push(json.dumps({"level": word, "password": word})))
@@ -160,7 +164,7 @@ def test_metacharacters_arrive_as_they_are(site: Site, word: str) -> None:
 def test_a_repository_cannot_claim_the_enclave_of_another(tmp_path: Path) -> None:
     """Attack case 17: it could run commands in the services of the other, and read its secrets there."""
     sources = [Source(name=name, url=f"https://example.invalid/{name}") for name in ("good", "evil")]
-    roster = Roster(tuple(sources), suspended_file=tmp_path / "suspended.json")
+    roster = Roster(tuple(sources))
     environments = [
         Environment(name=name, source=source, package=".", enclave="dev")
         for name, source in zip(("dev", "other"), sources, strict=True)
@@ -179,7 +183,7 @@ def test_a_repository_cannot_claim_the_enclave_of_another(tmp_path: Path) -> Non
 
 def test_a_renamed_environment_keeps_its_enclave(tmp_path: Path) -> None:
     source = Source(name="good", url="https://example.invalid/good")
-    roster = Roster((source,), suspended_file=tmp_path / "suspended.json")
+    roster = Roster((source,))
     for name in ("dev", "renamed"):
         roster.update(watched(source), (Environment(name=name, source=source, package=".", enclave="dev"),), {})
     member = roster.member("renamed")

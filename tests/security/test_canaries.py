@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gitopsd.model.run import Verdict
-from tests.integration.githost import HAS_HTTP_BACKEND
 from tests.security.canaries import (
     AWS,
     FAILURES,
@@ -24,6 +23,7 @@ from tests.security.canaries import (
     marks,
     planted,
 )
+from tests.stage.servers import HAS_HTTP_BACKEND
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gitopsd.daemon.client import connect
-from gitopsd.web.commands import DestroyRequest
-from tests.daemons import Daemon, Repository, until
+from tests.stage.daemon import Daemon
+from tests.stage.repository import Checkout
+from tests.stage.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -24,17 +24,12 @@ BOMB = "def run(plan):\n    [[[0 for a in range(100000)] for b in range(100000)]
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     limits = {"evaluation": {"cpu": "6s", "time": "12s"}}
-    made = Daemon(tmp_path, Repository(tmp_path / "repo"), {"limits": limits})
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        if (client := connect(made.state)) is not None:
-            list(client.ask(DestroyRequest(environment="good")))
-        made.stop()
+    with Daemon(tmp_path, Checkout(tmp_path / "repo"), {"limits": limits}) as made:
+        yield made
 
 
 def verdicts(daemon: Daemon) -> dict[str, str]:
-    found = daemon.verb("status", "--output", "json")
-    return {item["name"]: str(item.get("last_verdict")) for item in json.loads(found.stdout)["environments"]}
+    return {item["name"]: str(item.get("last_verdict")) for item in daemon.json("status")["environments"]}
 
 
 def test_a_bomb_a_wrong_duration_and_an_unknown_backend_fail_only_their_own_environment(daemon: Daemon) -> None:
@@ -55,9 +50,7 @@ def test_a_bomb_a_wrong_duration_and_an_unknown_backend_fail_only_their_own_envi
         })  # fmt: skip
 
     push("one")
-    daemon.start()
-    until(daemon.log.exists, "a log")
-    until(lambda: daemon.verb("version").returncode == 0, "a daemon that answers")
+    daemon.started()
     until(lambda: verdicts(daemon).get("good") == "succeeded", "the good one is there")
     push("two")
     until(lambda: verdicts(daemon).get("bomb") == "invalid", "the bomb is told")

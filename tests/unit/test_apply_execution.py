@@ -13,7 +13,8 @@ from gitopsd.model.diff import Diff
 from gitopsd.model.environment import InterruptedPolicy, Policy, StepPolicy, StepRule
 from gitopsd.model.plan import Plan
 from gitopsd.model.run import Done
-from tests.worlds import ENCLAVE, Devnet, Script, plan_of, text
+from tests.stage.devnet import ENCLAVE, Devnet
+from tests.stage.scripts import Script, plan_of, text
 
 
 def migration(command: str = "migrate") -> Plan:

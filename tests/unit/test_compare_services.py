@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from gitopsd.model.codec import dumps
 from gitopsd.model.diff import Diff, Why
 from gitopsd.model.environment import DriftPolicy, Policy, StepPolicy, StepRule
 from gitopsd.model.plan import Plan
 from gitopsd.model.record import Intent, State
 from gitopsd.model.run import Applied
 from gitopsd.model.values import Frozen, Secret
-from tests.worlds import ENCLAVE, Devnet, Script, lines_of, plan_of, text
+from tests.stage.devnet import ENCLAVE, Devnet, lines_of
+from tests.stage.scripts import Script, plan_of, text
 
 
 def actions(diff: Diff) -> dict[str, str]:
@@ -149,7 +151,7 @@ def test_a_crashing_service_that_changes_is_replaced_and_not_told_of() -> None:
 def test_a_crashing_service_that_was_left_half_way_is_converged() -> None:
     net = net_with(ending("running"))
     net.backend.edit(ENCLAVE, "job", state=State.CRASHED, exit_code=3, crashes=4)
-    net.record.begin(ENCLAVE, Intent(id="service/job", key=""))
+    net.keep_begun(Intent(id="service/job", key=""))
     assert actions(net.compare(ending("running"))) == {"service/job": "update"}
 
 
@@ -274,7 +276,7 @@ def test_a_rotated_secret_restarts_who_reads_a_result_that_it_stands_in() -> Non
     net.backend.answer = lambda subject, command: (0, command[-1].removeprefix("make "))
     net.secrets.values["PW"] = "first-secret"
     assert net.deploy(plan_of(write)).ok
-    assert "first-secret" not in net.record.texts[ENCLAVE]
+    assert "first-secret" not in dumps(net.recorded)
     net.secrets.values["PW"] = "second-secret"
     mark = len(net.backend.effects)
     settled(net, plan_of(write))
@@ -311,7 +313,7 @@ def test_a_get_that_an_older_release_recorded_is_read_again_only_with_its_servic
 
     net = net_with(plan("db:1"))
     step = net.recorded.steps["request/db@0"]
-    net.record.finish(ENCLAVE, replace(step, inputs=Frozen()))
+    net.keep_finished(replace(step, inputs=Frozen()))
     assert net.compare(plan("db:1"), "c2").empty
     assert actions(net.compare(plan("db:2"), "c2"))["request/db@0"] == "run"
 

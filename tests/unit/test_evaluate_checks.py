@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitopsd.errors import Reason
-from tests.evaluating import Script, ScriptedPlan, evaluate_script
+from tests.stage.scripted import Script, ScriptedPlan, evaluate_script
 
 
 def problems_of(script: Script) -> list[str]:

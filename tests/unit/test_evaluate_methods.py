@@ -10,7 +10,7 @@ from gitopsd.model.ops import AddService, Exec, Print, RenderTemplates, RunSh, U
 from gitopsd.model.parts import Artifacts, Persistent, Toleration
 from gitopsd.model.plan import Plan
 from gitopsd.model.values import Address, Secret, StepResult, Text
-from tests.evaluating import Script, ScriptedPlan, evaluate_script
+from tests.stage.scripted import Script, ScriptedPlan, evaluate_script
 
 
 def plan_of(script: Script, **more: Any) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.evaluating import Script, ScriptedPlan, evaluate_script
+from tests.stage.scripted import Script, ScriptedPlan, evaluate_script
 
 
 def needs_of(script: Script, files: dict[str, str] | None = None) -> dict[str, set[str]]:

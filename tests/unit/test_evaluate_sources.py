@@ -11,7 +11,7 @@ from gitopsd.evaluate import evaluate
 from gitopsd.evaluate.engine import HostError
 from gitopsd.evaluate.sources import Sources
 from gitopsd.model.package import Arguments, EvaluationRequest, Package, Pin, TreeFile
-from tests.evaluating import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
+from tests.stage.scripted import LOCATOR, URL, MemoryTrees, ScriptedEngine, evaluate_script
 
 
 def test_a_download_that_is_not_there_is_missing() -> None:

@@ -7,7 +7,8 @@ import pytest
 from gitopsd.apply.order import edges
 from gitopsd.model.environment import OrderMode, Policy
 from gitopsd.model.plan import Plan
-from tests.worlds import Devnet, Script, lines_of, plan_of
+from tests.stage.devnet import Devnet, lines_of
+from tests.stage.scripts import Script, plan_of
 
 MODES = pytest.mark.parametrize("mode", OrderMode)
 

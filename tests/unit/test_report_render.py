@@ -13,8 +13,8 @@ from gitopsd.model.environment import Commit
 from gitopsd.model.ops import AddService, Exec, Op, Print, RunSh, SetService, Verify
 from gitopsd.model.parts import ExecRecipe, Image, ServiceSpec
 from gitopsd.model.plan import Instruction, Plan, Position, Problem
-from gitopsd.model.run import Applied, Done, Outcome, Report, ReportState, Run, Trigger, Verdict
-from gitopsd.report import Start, render, render_start
+from gitopsd.model.run import Applied, Done, Outcome, Report, ReportState, Run, Start, Trigger, Verdict
+from gitopsd.report import render, render_start
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 COMMIT = Commit(url="https://git.invalid/net.git", ref="main", id="9f8e7d6c5b" * 4, subject="Grow the net")

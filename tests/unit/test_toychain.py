@@ -7,32 +7,22 @@ import runpy
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.stage.waiting import until
+
 PACKAGE = Path(__file__).parents[2] / "sample-repo" / "packages" / "toychain"
 NODE = PACKAGE / "node" / "node.py"
 EXPLORER = PACKAGE / "explorer" / "explorer.py"
 BLOCK_TIME = 0.1
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def eventually(check: Callable[[], Any], *, seconds: float = 15.0) -> Any:
-    """What ``check`` returns once it is true; its last answer is shown when it never is."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{check} still answers {answer!r}"
-        time.sleep(0.05)
 
 
 def ask(url: str) -> Any:
@@ -128,9 +118,9 @@ def test_nodes_make_blocks_in_turns_and_agree(network: Network) -> None:
         network.start(number)
     explorer = network.start_explorer(3)
     for number in (1, 2, 3):
-        eventually(lambda number=number: len((network.status(number) or {"peers": {}})["peers"]) == 2)
+        until(lambda number=number: len((network.status(number) or {"peers": {}})["peers"]) == 2)
 
-    summary = eventually(lambda: (view := ask(f"{explorer}/summary")) and view["agreed_height"] > 20 and view)
+    summary = until(lambda: (view := ask(f"{explorer}/summary")) and view["agreed_height"] > 20 and view)
 
     assert summary["agree"]
     assert summary["chain_id"] == "test-1"
@@ -142,48 +132,48 @@ def test_nodes_make_blocks_in_turns_and_agree(network: Network) -> None:
 def test_a_deposit_reaches_every_node_once(network: Network) -> None:
     for number in (1, 2):
         network.start(number)
-    eventually(lambda: network.at_height(2, 3) and network.status(2)["peers"])
+    until(lambda: network.at_height(2, 3) and network.status(2)["peers"])
 
     deposit = fund(network, 2, "alice", 70)
 
     for number in (1, 2):
-        accounts = eventually(lambda number=number: (a := ask(f"{network.url(number)}/accounts"))["deposits"] and a)
+        accounts = until(lambda number=number: (a := ask(f"{network.url(number)}/accounts"))["deposits"] and a)
         assert accounts["balances"] == {"alice": 70}
         assert [item["id"] for item in accounts["deposits"]] == [deposit["id"]]
 
 
 def test_a_killed_node_continues_from_its_stored_height(network: Network) -> None:
     network.start(1)
-    before = eventually(lambda: network.at_height(1, 5))
+    before = until(lambda: network.at_height(1, 5))
     network.kill("node-1")
     stored = (network.folder / "node-1" / "chain.jsonl").read_text()
     (network.folder / "node-1" / "chain.jsonl").write_text(stored + '{"height": 99, "par')  # killed while it wrote
 
     network.start(1)
-    after = eventually(lambda: network.status(1))
+    after = until(lambda: network.status(1))
 
     assert after["resumed_at"] >= before["height"]
     assert after["chain_id"] == before["chain_id"]
-    eventually(lambda: network.at_height(1, after["resumed_at"] + 2))
+    until(lambda: network.at_height(1, after["resumed_at"] + 2))
 
 
 def test_a_node_that_was_away_catches_up(network: Network) -> None:
     for number in (1, 2):
         network.start(number)
-    eventually(lambda: network.at_height(2, 3))
+    until(lambda: network.at_height(2, 3))
     network.kill("node-2")
     height = network.status(1)["height"] + 3
-    eventually(lambda: network.at_height(1, height + 2))
+    until(lambda: network.at_height(1, height + 2))
 
     network.start(2)
 
-    eventually(lambda: network.at_height(2, height))
-    eventually(lambda: ask(f"{network.url(2)}/blocks/{height}") == ask(f"{network.url(1)}/blocks/{height}"))
+    until(lambda: network.at_height(2, height))
+    until(lambda: ask(f"{network.url(2)}/blocks/{height}") == ask(f"{network.url(1)}/blocks/{height}"))
 
 
 def test_a_different_genesis_is_refused(network: Network) -> None:
     network.start(1)
-    eventually(lambda: network.at_height(1, 2))
+    until(lambda: network.at_height(1, 2))
     network.kill("node-1")
     kept = (network.folder / "node-1" / "chain.jsonl").read_text()
 
@@ -198,7 +188,7 @@ def test_a_different_genesis_is_refused(network: Network) -> None:
 def test_a_node_with_an_unknown_protocol_answers_but_never_gets_ready(network: Network) -> None:
     network.start(1, "--protocol=7")
 
-    status = eventually(lambda: network.status(1))
+    status = until(lambda: network.status(1))
 
     assert not status["ready"]
     assert status["trouble"] == "protocol 7 is unknown to this node, it speaks 1"
@@ -208,9 +198,9 @@ def test_a_node_with_an_unknown_protocol_answers_but_never_gets_ready(network: N
 def test_the_explorer_tells_an_unreachable_node_and_escapes_what_it_shows(network: Network) -> None:
     network.start(1)
     explorer = network.start_explorer(2)
-    eventually(lambda: network.at_height(1, 3))
+    until(lambda: network.at_height(1, 3))
 
-    summary = eventually(lambda: ask(f"{explorer}/summary"))
+    summary = until(lambda: ask(f"{explorer}/summary"))
 
     assert not summary["agree"]
     assert summary["heights"]["node-2"] is None

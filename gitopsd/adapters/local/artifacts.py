@@ -10,9 +10,10 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from gitopsd.adapters.local.folders import make_folder, names_in, remove_tree, sync_folder
+from gitopsd.adapters.local.folders import names_in, remove_tree
 from gitopsd.errors import Reason, StepError
 from gitopsd.kit.content import content_digest
+from gitopsd.kit.files import make_folder, sync_folder
 from gitopsd.model.package import TreeFile
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -15,15 +15,7 @@ from gitopsd.adapters.local import processes
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import read_tree
 from gitopsd.adapters.local.calls import send
-from gitopsd.adapters.local.folders import (
-    Folders,
-    is_folder,
-    make_folder,
-    names_in,
-    read_json,
-    remove_tree,
-    write_json,
-)
+from gitopsd.adapters.local.folders import Folders, is_folder, names_in, read_json, remove_tree, write_json
 from gitopsd.adapters.local.ignored import ignored_fields
 from gitopsd.adapters.local.jobs import Jobs, place_of
 from gitopsd.adapters.local.keyed import Keyed, facts_of
@@ -31,7 +23,9 @@ from gitopsd.adapters.local.logs import lines
 from gitopsd.adapters.local.services import Services
 from gitopsd.adapters.local.settings import LocalSettings
 from gitopsd.errors import Reason, StepError, UserError
+from gitopsd.kit.files import make_folder
 from gitopsd.model.calls import CommandResult, HttpAnswer, HttpCall, TaskSpec, Workload
+from gitopsd.model.environment import Owner
 from gitopsd.model.ops import Task
 from gitopsd.model.package import TreeFile
 from gitopsd.model.parts import Port, ServiceSpec
@@ -78,16 +72,22 @@ class LocalBackend:
         separate = self._jobs.owners.separate
         return ignored_fields(spec, self._settings, separate=separate, mounted=self.isolation != "plain")
 
-    def prepare(self, enclave: str) -> None:
-        """Makes the enclave's folder, and deletes traces that are older than any run."""
-        self._make(enclave)
+    def prepare(self, enclave: str, owner: Owner) -> None:
+        """Makes the enclave's folder, which says whose it is, and deletes traces that are older than any run."""
+        self._make(enclave, owner)
         self._keyed.forget_old(enclave)
 
-    def _make(self, enclave: str) -> None:
-        if not self._folders.head(enclave).is_file():
+    def _make(self, enclave: str, owner: Owner | None = None) -> None:
+        head = self._folders.head(enclave)
+        described: dict[str, object] = {"name": enclave}
+        if owner is not None:
+            described["owner"] = {"repository": owner.repository, "environment": owner.environment}
+        if not head.is_file():
             make_folder(self._folders.enclave(enclave))
             self._services.write_hosts(enclave)
-            write_json(self._folders.head(enclave), {"name": enclave}, durable=True)
+        elif owner is None or read_json(head) == described:
+            return
+        write_json(head, described, durable=True)
 
     def observe(self, enclave: str) -> LiveEnclave:
         """What is there now."""

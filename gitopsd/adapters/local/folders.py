@@ -17,11 +17,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import hashlib
 import json
 import os
-import re
-import secrets
 import shutil
 import stat
 import sys
@@ -30,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 _NOTHING = (FileNotFoundError, NotADirectoryError)
 _PART = 1 << 14
@@ -45,6 +41,9 @@ def folder_name(name: str) -> str:
     if len(quoted) <= 120 and not quoted.startswith("."):
         return quoted
     return "%" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+from gitopsd.kit.files import folder_name, make_folder, write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,42 +86,6 @@ class Folders:
 
     def record(self, enclave: str) -> Path:
         return self.enclave(enclave) / "record"
-
-
-def make_folder(path: Path) -> Path:
-    """Makes a folder and its parents, mode 0700."""
-    if not path.is_dir():
-        for parent in reversed((path, *path.parents)):
-            with contextlib.suppress(FileExistsError):
-                parent.mkdir(mode=0o700)
-    return path
-
-
-def sync_folder(path: Path) -> None:
-    """Makes a rename inside a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_file(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Replaces a file as a whole, mode 0600; ``durable`` waits until the disk has it."""
-    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(6)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(path.parent)
 
 
 def write_json(path: Path, data: object, *, durable: bool = False) -> None:
@@ -198,13 +161,47 @@ def parsed(data: bytes) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file ``path`` against every other thread and process of this machine."""
-    make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Holds the lock file ``path`` against every other thread and process of this machine, also when somebody deletes
+    the file in the meantime."""
+    descriptor = _locked(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def looked_at(path: Path) -> Iterator[None]:
+    """Keeps those out who hold the lock file ``path`` by :func:`locked`, and makes nothing: nobody ever held a file
+    that is not there."""
+    descriptor = _locked(path, shared=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(path: Path, *, shared: bool = False) -> int | None:
+    while True:
+        try:
+            if shared:
+                descriptor = os.open(path, os.O_RDONLY)
+            else:
+                descriptor = os.open(make_folder(path.parent) / path.name, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            if shared:
+                return None
+            continue  # its folder was deleted just now
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.artifacts import Artifacts, give
-from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_file, write_json
+from gitopsd.adapters.local.folders import Folders, locked, read_json, remove_tree, write_json
 from gitopsd.adapters.local.owners import Owners
 from gitopsd.adapters.local.processes import best_mode
 from gitopsd.adapters.local.settings import LocalSettings, names_of
 from gitopsd.errors import Reason, StepError
+from gitopsd.kit.files import make_folder, write_file
 from gitopsd.model import codec
 from gitopsd.model.calls import TaskSpec, Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from gitopsd.adapters.local.artifacts import read_tree
-from gitopsd.adapters.local.folders import Folders, locked, make_folder, read_json, remove_tree, write_json
+from gitopsd.adapters.local.folders import Folders, locked, read_json, remove_tree, write_json
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.processes import ProcessId, process_of, spawn
 from gitopsd.errors import Reason, StepError, TransientError
+from gitopsd.kit.files import make_folder
 from gitopsd.model.calls import CommandResult
 
 _KEPT = 30 * 86_400.0

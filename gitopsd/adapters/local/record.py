@@ -1,201 +1,249 @@
-"""The port Record as files, in ``enclaves/<enclave>/record`` below the state folder (folders 0700, files 0600).
+"""The port Records as files, in ``enclaves/<enclave>/record`` below the state folder (folders 0700, files 0600).
 
-Format, scheme 1; every file is JSON, replaced as a whole by an atomic rename and synced to the disk::
+Format, scheme 2::
 
-    head.json            {"scheme": 1, "generation": n, "owner": text, "head": <RecordedEnclave without steps,
-                          past, intents, last_good and earlier>}
-    last_good.json       <LastGood>; absent when there is none
-    earlier.json         {"earlier": [<LastGood>, ...]}; absent as long as there was none
-    steps/<id>.json      {"number": n, "step": <Step>}; steps are in the order of their numbers
-    past/<sha256>.json   {"number": n, "step": <Step>}; the newest has the greatest number
-    intents/<id>.json    <Intent>
-    blobs/<sha256>       a text of more than 4000 characters; where it stood is {"$":"blob","sha256":"..."}
+    record.jsonl   the record, see ``ledger.py`` and ``ledger_file.py``: a snapshot, and the differences since
+    head.json      {"scheme": 2, "record": "record.jsonl"}, for releases that look here first; every later scheme has it
+    lock           held by whoever writes
 
-``<...>`` is the form of ``gitopsd.model.codec``; ids are percent-encoded in names. ``generation`` is the fence: a
-daemon that claims the record raises it, and each write of another that still has an older one is refused.
-A scheme number above :data:`~gitopsd.model.record.SCHEME` is refused, a lower one is read.
+``generation`` is the fence: a claim raises it, and each write under an older one is refused. Every write holds the
+lock, reads what others wrote since, and is one append that is on the disk before it returns; now and then the file is
+written anew.
+
+``head.json`` decides which scheme holds: with the number 1, or none where files of scheme 1 are, those are the record
+(``record_scheme1.py``). A claim takes it over: it writes record.jsonl, then head.json, then removes the old files; a
+release that knows scheme 1 alone sees all of its own before, and refuses after. A new record is written in the same
+order, and deleted in the opposite one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gitopsd.adapters.local import record_files as files
-from gitopsd.adapters.local.folders import Folders, locked, make_folder, remove_tree, write_file
-from gitopsd.adapters.local.record_files import Head
-from gitopsd.errors import Reason, TransientError
-from gitopsd.model import codec
-from gitopsd.model.plan import Instruction
-from gitopsd.model.record import Intent, RecordedEnclave, Step, finished, forgotten, kept_past
-from gitopsd.model.values import Frozen
+from gitopsd.adapters.local import record_scheme1 as scheme1
+from gitopsd.adapters.local.folders import Folders, locked, looked_at, remove_tree
+from gitopsd.adapters.local.ledger_file import Damaged, LedgerFile, Newer, Stamp, stamp_of
+from gitopsd.errors import Reason, TransientError, UserError
+from gitopsd.kit.files import sync_folder, write_file
+from gitopsd.model.head import SCHEME
+from gitopsd.model.record import Kept, Recorded
 
-Change = Callable[[RecordedEnclave], RecordedEnclave]
+_FIRST = 2
+"""The first scheme that is kept in record.jsonl."""
 
 
-class FileRecord:
+class FileRecords:
     """Records of the enclaves below a state folder. Safe over threads and processes."""
 
     def __init__(self, state: Path) -> None:
-        self._folders = Folders(Path(os.path.realpath(make_folder(state.absolute()))))
-        self._generations: dict[str, int] = {}
-        self._known: dict[str, RecordedEnclave] = {}
+        self._folders = Folders(Path(os.path.realpath(state)))
+        self._places: dict[str, _Place] = {}
+        self._lock = threading.Lock()
 
-    def load(self, enclave: str) -> RecordedEnclave:
-        """The record; an empty one when there is none. UserError RECORD_NEWER when a newer release wrote it,
-        RESULT_LOST when a file of it is damaged."""
-        folder = self._folders.record(enclave)
-        if not folder.is_dir():
-            return RecordedEnclave(name=enclave)
-        with locked(folder / "lock"):
-            known, generation = self._known.get(enclave), self._generations.get(enclave)
-            if known is not None and generation == Head.read(folder, enclave).generation:
-                return known  # nobody else has written since
-            return _read(folder, enclave)
+    def read(self, enclave: str) -> Kept | None:
+        """The record and its generation; None when there is none."""
+        with self._at(enclave) as place:
+            return place.read()
 
-    def claim(self, enclave: str, owner: str) -> int:
+    def claim(self, enclave: str, writer: str) -> Kept:
         """Raises the generation; every other writer's writes are refused from now on."""
-        folder = make_folder(self._folders.record(enclave))
-        with locked(folder / "lock"):
-            generation = Head.read(folder, enclave).generation + 1
-            found = replace(_read(folder, enclave), generation=generation)
-            Head(head=found, generation=generation, owner=owner).write(folder)
-            files.drop_unused_blobs(folder)
-            self._generations[enclave] = generation
-            self._known[enclave] = found
-        return generation
+        with self._at(enclave) as place:
+            return place.claim(writer)
 
-    def begin(self, enclave: str, intent: Intent) -> None:
-        """Writes an intent."""
-        self._change(enclave, lambda found: replace(found, intents=found.intents.with_({intent.id: intent})))
+    def write(self, enclave: str, generation: int, before: Recorded, after: Recorded) -> None:
+        """Appends what makes the record ``after``; what it differs from is what the file holds."""
+        with self._at(enclave) as place:
+            place.write(generation, after)
 
-    def finish(self, enclave: str, step: Step) -> None:
-        """Writes a step's result. The one it replaces goes to the past first, its intent goes last, so that a kill
-        in between loses nothing."""
-        self._change(enclave, lambda found: finished(found, step))
-
-    def forget(self, enclave: str, ids: tuple[str, ...]) -> None:
-        """Moves results to the past, drops the rest, and the intents of both."""
-        self._change(enclave, lambda found: forgotten(found, ids))
-
-    def save_head(self, enclave: str, head: RecordedEnclave) -> None:
-        """Writes everything but steps, past, intents and the generation."""
-
-        def merged(found: RecordedEnclave) -> RecordedEnclave:
-            past = kept_past(found.past, head)
-            return replace(
-                head, steps=found.steps, past=past, intents=found.intents, name=enclave, generation=found.generation
-            )
-
-        self._change(enclave, merged)
-
-    def delete(self, enclave: str) -> None:
-        """Deletes the record; a writer claims it again before it writes a new one."""
-        folder = self._folders.record(enclave)
-        if folder.is_dir():
-            with self._writing(enclave):
-                remove_tree(folder)
-        self._generations.pop(enclave, None)
-        self._known.pop(enclave, None)
-
-    def _change(self, enclave: str, change: Change) -> None:
-        with self._writing(enclave) as (folder, head):
-            before = self._known.get(enclave) if head.generation else None
-            before = before or _read(folder, enclave)
-            self._known.pop(enclave, None)
-            after = change(before)
-            _write_difference(folder, before, after)
-            if _head_differs(before, after):
-                replace(head, head=after).write(folder)
-            self._known[enclave] = after
+    def delete(self, enclave: str, generation: int) -> None:
+        """Deletes the record."""
+        with self._at(enclave) as place:
+            place.delete(generation)
 
     @contextlib.contextmanager
-    def _writing(self, enclave: str) -> Iterator[tuple[Path, Head]]:
-        folder = make_folder(self._folders.record(enclave))
-        with locked(folder / "lock"):
-            head = Head.read(folder, enclave)
-            if head.generation != self._generations.get(enclave, 0):
+    def _at(self, enclave: str) -> Iterator[_Place]:
+        with self._lock:
+            place = self._places.setdefault(enclave, _Place(enclave, self._folders.record(enclave)))
+        with place.mutex:
+            try:
+                yield place
+            except OSError as error:
+                place.known = None
                 raise TransientError(
-                    Reason.RECORD_FENCED,
-                    f"the record of enclave {enclave!r} was taken over by {head.owner or 'another daemon'!r}",
-                    hint="only one daemon may follow an enclave; this one stops writing",
+                    Reason.BACKEND_UNAVAILABLE,
+                    f"the record of enclave {enclave!r}: {error.filename or place.journal}: {error.strerror or error}",
+                    hint="what it records is not lost; look at the disk and the permissions there",
+                ) from error
+            except Damaged as error:
+                place.known = None
+                raise scheme1.damaged(place.journal, error) from None
+            except Newer as error:
+                raise _newer(enclave, error.args[0]) from None
+            except BaseException:
+                place.known = None
+                raise
+
+
+class _Place:
+    """The record of one enclave, as this process knows it. One thread at a time."""
+
+    def __init__(self, enclave: str, folder: Path) -> None:
+        self.enclave = enclave
+        self.folder = folder
+        self.journal = folder / "record.jsonl"
+        self.head = folder / "head.json"
+        self.mutex = threading.Lock()
+        self.known: LedgerFile | None = None
+        self._head_stamp: Stamp | None = None
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def read(self) -> Kept | None:
+        if self._current():
+            return self.known.kept if self.known is not None else None
+        with looked_at(self.folder / "lock"):
+            return self._load()
+
+    def _current(self) -> bool:
+        """Whether the files are still as they are known."""
+        return (
+            self.known is not None
+            and _stamp(self.journal) == self.known.stamp
+            and self._head_stamp is not None
+            and _stamp(self.head) == self._head_stamp
+        )
+
+    def _load(self) -> Kept | None:
+        """What is there, into ``known`` where it has the present scheme; for whoever holds the lock."""
+        if self._current() and self.known is not None:
+            return self.known.kept
+        known, self.known = self.known, None
+        self._head_stamp = _stamp(self.head)
+        scheme = self._scheme()
+        if scheme < _FIRST and (scheme or scheme1.exists(self.folder)):
+            return scheme1.read(self.folder)
+        if not scheme and _stamp(self.journal) is None:
+            return None
+        try:
+            self.known = LedgerFile.read(self.journal, known)
+        except FileNotFoundError:
+            raise scheme1.damaged(self.journal, "it is not there") from None
+        return self.known.kept
+
+    def _scheme(self) -> int:
+        """The number that head.json says; 0 when it is not there."""
+        if self._head_stamp is None:
+            return 0
+        scheme = scheme1.json_of(self.head).get("scheme")
+        if not isinstance(scheme, int):
+            raise scheme1.damaged(self.head, "it has no scheme number")
+        if scheme > SCHEME:
+            raise Newer(scheme)
+        return scheme
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def claim(self, writer: str) -> Kept:
+        with locked(self.folder / "lock"):
+            found = self._load()
+            for name in (self.journal.name, self.head.name):
+                for left in self.folder.glob(f".{name}.*"):
+                    left.unlink(missing_ok=True)
+            generation = _first_generation() if found is None else found.generation + 1
+            if self.known is not None:
+                self.known.claim(generation, writer)
+                self._renew_grown()
+            else:
+                self._make(
+                    Kept(generation=generation, recorded=Recorded())
+                    if found is None
+                    else replace(found, generation=generation),
+                    writer,
                 )
-            yield folder, head
+            self._tell_older()
+            kept = self._load()
+            assert kept is not None
+            return kept
+
+    def _make(self, kept: Kept, writer: str) -> None:
+        """Writes the whole record, which counts once head.json says so if another one is there."""
+        for folder in (self.folder, *self.folder.parents[:2]):
+            sync_folder(folder.parent)
+        LedgerFile.make(self.journal, kept, writer)
+
+    def _tell_older(self) -> None:
+        """Makes head.json say the scheme, then removes files of the first one."""
+        self._head_stamp = _stamp(self.head)
+        if self._scheme() < SCHEME:
+            data = {"scheme": SCHEME, "record": self.journal.name}
+            write_file(self.head, json.dumps(data).encode(), durable=True)
+        if scheme1.exists(self.folder):
+            scheme1.remove(self.folder)
+
+    def write(self, generation: int, after: Recorded) -> None:
+        if _stamp(self.folder) is None:
+            raise _fenced(self.enclave, None)
+        with locked(self.folder / "lock"):
+            found = self._load()
+            if found is None or self.known is None or not generation or found.generation != generation:
+                raise _fenced(self.enclave, self.known)
+            self.known.change(after)
+            self._renew_grown()
+
+    def _renew_grown(self) -> None:
+        """Writes the file anew when it has grown; that it cannot is no reason for the write before to fail."""
+        if self.known is not None and self.known.grown():
+            known, self.known = self.known, None
+            with contextlib.suppress(OSError):
+                self.known = LedgerFile.make(self.journal, known.kept, known.ledger.writer)
+
+    def delete(self, generation: int) -> None:
+        if _stamp(self.folder) is None:
+            return
+        with locked(self.folder / "lock"):
+            found = self._load()
+            if found is not None and (self.known is None or found.generation != generation):
+                raise _fenced(self.enclave, self.known)
+            scheme1.remove(self.folder)
+            self.head.unlink(missing_ok=True)
+            self.journal.unlink(missing_ok=True)
+            self.known = None
+            remove_tree(self.folder)
+            sync_folder(self.folder.parent)
 
 
-def _read(folder: Path, enclave: str) -> RecordedEnclave:
-    head, good = Head.read(folder, enclave), files.last_good(folder)
-    wanted = {item.id: item for item in good.plan.instructions} if good else {}
-    current = {step.id: _shared(step, wanted) for _, step in files.steps(folder, "steps")}
-    past = [step for _, step in reversed(files.steps(folder, "past"))]
-    return replace(
-        head.head,
-        generation=head.generation,
-        steps=Frozen(current),
-        past=tuple(step for step in past if step.id not in current or current[step.id].serial != step.serial),
-        intents=Frozen(files.intents(folder)),
-        last_good=good,
-        earlier=files.earlier(folder),
-    )
-
-
-def _shared(step: Step, wanted: Mapping[str, Instruction]) -> Step:
-    """The step with the very instruction of the last good plan where it is equal: half the memory, and equal at a
-    glance."""
-    item = wanted.get(step.id)
-    return replace(step, instruction=item) if item and codec.same(item, step.instruction) else step
-
-
-def _write_difference(folder: Path, before: RecordedEnclave, after: RecordedEnclave) -> None:
-    """Writes what is new, then deletes what is no more; in an order in which a kill loses no result."""
-    if after.earlier is not before.earlier and not codec.same(after.earlier, before.earlier):
-        files.write(folder, folder / "earlier.json", {"earlier": codec.encode(after.earlier)})
-    if after.last_good is not None and not codec.same(after.last_good, before.last_good):
-        files.write(folder, folder / "last_good.json", codec.encode(after.last_good))
-    earlier = {id(step) for step in before.past}
-    for step in reversed([step for step in after.past if id(step) not in earlier]):
-        files.write_step(folder, files.past_place(folder, step), step, _next(folder))
-    for name, step in after.steps.items():
-        if before.steps.get(name) is not step:
-            path = files.place(folder, "steps", name)
-            number = files.number_of(path) if path.is_file() else _next(folder)
-            files.write_step(folder, path, step, number)
-    for name, intent in after.intents.items():
-        if before.intents.get(name) is not intent:
-            files.write(folder, files.place(folder, "intents", name), codec.encode(intent))
-    _delete_difference(folder, before, after)
-
-
-def _delete_difference(folder: Path, before: RecordedEnclave, after: RecordedEnclave) -> None:
-    for name in before.steps.keys() - after.steps.keys():
-        files.place(folder, "steps", name).unlink(missing_ok=True)
-    for name in before.intents.keys() - after.intents.keys():
-        files.place(folder, "intents", name).unlink(missing_ok=True)
-    kept = {files.past_place(folder, step) for step in after.past}
-    for step in before.past:
-        path = files.past_place(folder, step)
-        if path not in kept:
-            path.unlink(missing_ok=True)
-    if after.last_good is None:
-        (folder / "last_good.json").unlink(missing_ok=True)
-
-
-def _head_differs(before: RecordedEnclave, after: RecordedEnclave) -> bool:
-    return any(
-        getattr(before, name) != getattr(after, name)
-        for name in ("environment", "commit", "plan_digest", "bad_plans", "pinned", "unfinished", "lock", "scheme")
-    )
-
-
-def _next(folder: Path) -> int:
-    """A number greater than every one that this record has given."""
-    path = folder / "number"
+def _stamp(path: Path) -> Stamp | None:
+    """The stamp of a file; None when it is not there."""
     try:
-        number = int(path.read_text()) + 1
-    except (FileNotFoundError, ValueError):
-        number = 1 + max((n for kind in ("steps", "past") for n, _ in files.steps(folder, kind)), default=0)
-    write_file(path, str(number).encode())
-    return number
+        return stamp_of(os.stat(path))  # noqa: PTH116  - asked for often
+    except FileNotFoundError:
+        return None
+
+
+def _first_generation() -> int:
+    """One that no record before it had, so that a writer of one that was deleted is refused."""
+    return time.time_ns() // 1_000_000
+
+
+def _fenced(enclave: str, known: LedgerFile | None) -> TransientError:
+    by = "never claimed, or deleted" if known is None else f"taken over by {known.ledger.writer or 'another daemon'!r}"
+    return TransientError(
+        Reason.RECORD_FENCED,
+        f"the record of enclave {enclave!r} was {by}",
+        hint="only one daemon may follow an enclave; this one stops writing",
+    )
+
+
+def _newer(enclave: str, scheme: int) -> UserError:
+    return UserError(
+        Reason.RECORD_NEWER,
+        f"the record of enclave {enclave!r} has scheme {scheme}; this release knows up to {SCHEME}",
+        hint="run the release of gitopsd that wrote it, or a later one",
+    )

@@ -14,21 +14,12 @@ from typing import Any
 from gitopsd.adapters.local import processes
 from gitopsd.adapters.local.addresses import Addresses
 from gitopsd.adapters.local.collisions import Holder, holders
-from gitopsd.adapters.local.folders import (
-    Folders,
-    folders_in,
-    locked,
-    make_folder,
-    parsed,
-    read_if_there,
-    read_json,
-    remove_tree,
-    write_file,
-)
+from gitopsd.adapters.local.folders import Folders, folders_in, locked, parsed, read_if_there, read_json, remove_tree
 from gitopsd.adapters.local.jobs import Jobs
 from gitopsd.adapters.local.keyed import read_output
 from gitopsd.adapters.local.sockets import Listener, listeners, places, reached, reaches
 from gitopsd.errors import Reason, StepError
+from gitopsd.kit.files import make_folder, write_file
 from gitopsd.model.calls import Workload
 from gitopsd.model.parts import Artifacts as ArtifactMount
 from gitopsd.model.record import LiveService, State

@@ -1,12 +1,9 @@
-"""What the tests of the evaluate stage share: packages as bare repositories, and a scripted interpreter."""
+"""The evaluate stage over an interpreter whose package is a Python function, and trees that are a dict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-import pygit2
 
 from gitopsd.errors import Reason, UserError
 from gitopsd.evaluate import evaluate
@@ -17,45 +14,6 @@ from gitopsd.model.values import Frozen, freeze
 
 URL = "https://127.0.0.1/example/net.git"
 LOCATOR = "github.com/example/net"
-FIXED = pygit2.Signature("Test", "test@example.org", 1_700_000_000, 0)
-
-
-def mirror(folder: Path, files: Mapping[str, bytes]) -> str:
-    """Makes a bare repository with one commit that holds ``files``, and gives the commit's id: always the same."""
-    repository = pygit2.init_repository(folder, bare=True)
-    tree = _tree(repository, files)
-    return str(repository.create_commit("refs/heads/main", FIXED, FIXED, "Add a package", tree, []))
-
-
-def _tree(repository: Any, files: Mapping[str, bytes]) -> Any:
-    builder = repository.TreeBuilder()
-    folders: dict[str, dict[str, bytes]] = {}
-    for path, content in files.items():
-        head, _, rest = path.partition("/")
-        if rest:
-            folders.setdefault(head, {})[rest] = content
-        else:
-            builder.insert(head, repository.create_blob(content), pygit2.enums.FileMode.BLOB)
-    for name, inner in folders.items():
-        builder.insert(name, _tree(repository, inner), pygit2.enums.FileMode.TREE)
-    return builder.write()
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder of this machine, by its path there."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def request(folder: Path, files: Mapping[str, bytes | str], args: Mapping[str, Any] | None = None) -> EvaluationRequest:
-    """An evaluation of a package that is made of ``files``, in a bare repository that is made in ``folder``."""
-    encoded = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
-    commit = mirror(folder, encoded)
-    return EvaluationRequest(
-        package=Package(locator=LOCATOR, url=URL, commit=commit),
-        arguments=Arguments(values=freeze(args or {})),
-        cluster_type="docker",
-        mirrors=Frozen({URL: str(folder)}),
-    )
 
 
 class MemoryTrees:

@@ -1,4 +1,4 @@
-"""Real repositories, and real servers for them on loopback."""
+"""Real servers on loopback: a host of Git, a counter of requests, one that is silent and one that trickles."""
 
 from __future__ import annotations
 
@@ -10,72 +10,11 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pygit2
-
-SIGNATURE = pygit2.Signature("Ann", "ann@example.test", 1_700_000_000, 0)
-Content = bytes | tuple[int, object]
-"""Bytes of a plain file, or a mode with the bytes (link target, executable) or the object id (submodule)."""
-
-
-class Repository:
-    """A bare repository that commits are written into."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.git = pygit2.init_repository(str(folder), bare=True)
-        self.git.set_head("refs/heads/main")
-
-    @property
-    def url(self) -> str:
-        return f"file://{self.folder}"
-
-    def tree(self, files: Mapping[str, Content]) -> pygit2.Oid:
-        builder = self.git.TreeBuilder()
-        folders: dict[str, dict[str, Content]] = {}
-        for path, content in files.items():
-            head, slash, rest = path.partition("/")
-            if slash:
-                folders.setdefault(head, {})[rest] = content
-            elif isinstance(content, bytes):
-                builder.insert(path, self.git.create_blob(content), 0o100644)
-            else:
-                mode, what = content
-                builder.insert(path, self.git.create_blob(what) if isinstance(what, bytes) else what, mode)
-        for name, inner in folders.items():
-            builder.insert(name, self.tree(inner), 0o040000)
-        return builder.write()
-
-    def commit(self, files: Mapping[str, Content], *, branch: str = "main", new_root: bool = False) -> str:
-        name = f"refs/heads/{branch}"
-        parents = [] if new_root or name not in self.git.references else [self.git.references[name].target]
-        tree = self.tree(files)
-        made = self.git.create_commit(None, SIGNATURE, SIGNATURE, "Change things\n\nbody", tree, parents)
-        self.git.references.create(name, made, force=True)
-        return str(made)
-
-    def commit_delta_bomb(self, size: int) -> None:
-        """A commit of two large blobs, the second kept as a delta of the first."""
-        builder = self.git.TreeBuilder()
-        for index in range(2):
-            builder.insert(f"f{index}", self.git.create_blob(bytes(size - 1) + bytes([index])), 0o100644)
-        made = self.git.create_commit(None, SIGNATURE, SIGNATURE, "Bomb", builder.write(), [])
-        self.git.references.create("refs/heads/main", made)
-        command = ["git", "-C", str(self.folder), "-c", "core.bigFileThreshold=4g", "-c", "pack.threads=1"]
-        subprocess.run(
-            [*command, "-c", "safe.directory=*", "repack", "-adfq"], check=True, env={"PATH": os.environ["PATH"]}
-        )
-
-    def tag(self, name: str, commit: str, *, annotated: bool = True) -> None:
-        if annotated:
-            oid = pygit2.Oid(hex=commit)
-            self.git.create_tag(name, oid, pygit2.enums.ObjectType.COMMIT, SIGNATURE, "a tag")
-        else:
-            self.git.references.create(f"refs/tags/{name}", pygit2.Oid(hex=commit), force=True)
 
 
 @dataclass
@@ -180,6 +119,35 @@ def serving(host: Host) -> Iterator[Host]:
 
 def _basic(token: str) -> str:
     return "Basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
+
+
+class Counting:
+    """An HTTP server on loopback that counts ``GET /NAME`` by name; names in ``closed`` are answered with 503."""
+
+    def __init__(self) -> None:
+        self.hits: Counter[str] = Counter()
+        self.closed: set[str] = set()
+        counting = self
+
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.strip("/")
+                counting.hits[name] += 1
+                self.send_response(503 if name in counting.closed else 200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
 
 @contextmanager
