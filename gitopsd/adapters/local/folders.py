@@ -30,18 +30,6 @@ from typing import Any
 
 _NOTHING = (FileNotFoundError, NotADirectoryError)
 _PART = 1 << 14
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-
-
-def folder_name(name: str) -> str:
-    """A name as one path component that no other name gets; long or odd names become a digest."""
-    if _PLAIN.fullmatch(name):
-        return name
-    quoted = quote(name, safe="")
-    if len(quoted) <= 120 and not quoted.startswith("."):
-        return quoted
-    return "%" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-
 
 from gitopsd.kit.files import folder_name, make_folder, write_file
 
