@@ -28,10 +28,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gitopsd.kit.files import folder_name, make_folder, write_file
+
 _NOTHING = (FileNotFoundError, NotADirectoryError)
 _PART = 1 << 14
-
-from gitopsd.kit.files import folder_name, make_folder, write_file
 
 
 @dataclass(frozen=True, slots=True)
