@@ -80,7 +80,7 @@ class Sessions:
     def open(self, enclave: str) -> Session:
         """The session of an enclave's record, which is claimed unless it is ours already."""
         with self._lock:
-            session, found = self._open.pop(enclave, None), self._records.read(enclave)
+            session, found = self._open.get(enclave), self._records.read(enclave)
             if session is None or found is None or found.generation != session.generation:
                 session = Session(self._records, enclave, self._records.claim(enclave, self._writer))
             self._open[enclave] = session
