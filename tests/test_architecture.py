@@ -35,6 +35,7 @@ STARTS_SOMETHING = (
     "hypothesis", "gitopsd.adapters.git", "gitopsd.adapters.local.backend", "gitopsd.adapters.worker",
 )  # fmt: skip
 """What unit and golden tests do without: processes, servers, sockets, real Git, random examples."""
+LAYERS = ("unit", "golden", "contract", "property", "conformance", "integration", "security", "e2e")
 STARTS_NOTHING = {f"tests.stage.{name}" for name in ("devnet", "ports", "records", "scripted", "scripts")}
 STARTS_ANYWAY = frozenset({
     # The golden plans are those of real workers, which read real repositories.
@@ -128,7 +129,7 @@ def test_the_stage_that_unit_tests_stand_on_starts_nothing_either() -> None:
     assert leaving | {name for _, name in found if within(name, STARTS_SOMETHING)} == set()
 
 
-@pytest.mark.parametrize("layer", ["unit", "golden", "contract", "property", "conformance", "integration", "security", "e2e", "benchmarks"])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_of_tests_takes_from_itself_and_the_stage_alone(layer: str) -> None:
     allowed = ("tests.stage", f"tests.{layer}")
     taken = {(file, name) for file, name in imports_of(f"tests/{layer}") if within(name, ["tests"])}
