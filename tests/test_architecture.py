@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,19 @@ MANY_PARAMETERS: frozenset[str] = frozenset({
     "gitopsd/cli/plan.py:verb",
 })  # fmt: skip
 
+STARTS_SOMETHING = (
+    "subprocess", "multiprocessing", "socket", "socketserver", "http.server", "urllib.request", "httpx", "pygit2",
+    "hypothesis", "gitopsd.adapters.git", "gitopsd.adapters.local.backend", "gitopsd.adapters.worker",
+)  # fmt: skip
+"""What unit and golden tests do without: processes, servers, sockets, real Git, random examples."""
+LAYERS = ("unit", "golden", "contract", "property", "conformance", "integration", "security", "e2e")
+STARTS_NOTHING = {f"tests.stage.{name}" for name in ("devnet", "ports", "records", "scripted", "scripts")}
+STARTS_ANYWAY = frozenset({
+    # The golden plans are those of real workers, which read real repositories.
+    ("tests/golden/test_plans.py", "gitopsd.adapters.worker.evaluator"),
+    ("tests/golden/test_plans.py", "tests.stage.packages"),
+})  # fmt: skip
+
 
 def sources() -> Iterator[tuple[str, str]]:
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -41,6 +54,22 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{name}:{node.name}", node
+
+
+def imports_of(folder: str) -> Iterator[tuple[str, str]]:
+    """The modules that the tests in a folder import, those inside of functions too; ``from a import b`` as ``a.b``
+    where that is a module of the tests."""
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                names = [f"{module}.{name}" for name in names] if module == "tests.stage" else [module]
+            yield from ((str(file.relative_to(ROOT)), name) for name in names)
+
+
+def within(name: str, modules: Iterable[str]) -> bool:
+    return any(f"{name}.".startswith(f"{module}.") for module in modules)
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -80,6 +109,42 @@ def test_names_say_what_a_thing_is() -> None:
     }
     modules = {name for name, _ in sources() if Path(name).stem in ("common", "utils", "helpers", "misc", "base")}
     assert classes | modules == set()
+
+
+def test_unit_and_golden_tests_start_nothing() -> None:
+    found = {*imports_of("tests/unit"), *imports_of("tests/golden")}
+    starting = {
+        (file, name)
+        for file, name in found
+        if within(name, STARTS_SOMETHING) or (name.startswith("tests.stage") and name not in STARTS_NOTHING)
+    }
+    assert starting == STARTS_ANYWAY
+
+
+def test_the_stage_that_unit_tests_stand_on_starts_nothing_either() -> None:
+    modules = {name.removeprefix("tests.stage.") for name in STARTS_NOTHING}
+    found = {(file, name) for file, name in imports_of("tests/stage") if Path(file).stem in modules}
+    assert {Path(file).stem for file, _ in found} == modules
+    leaving = {name for _, name in found if name.startswith("tests.")} - STARTS_NOTHING
+    assert leaving | {name for _, name in found if within(name, STARTS_SOMETHING)} == set()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_tests_takes_from_itself_and_the_stage_alone(layer: str) -> None:
+    allowed = ("tests.stage", f"tests.{layer}")
+    taken = {(file, name) for file, name in imports_of(f"tests/{layer}") if within(name, ["tests"])}
+    assert {(file, name) for file, name in taken if not within(name, allowed)} == set()
+
+
+def test_only_the_stage_and_the_contract_name_the_records_of_an_adapter() -> None:
+    named = {"MemoryRecord", "FileRecord"}
+    files = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and named & {alias.name for alias in node.names}
+    }
+    assert files == {"tests/stage/records.py", "tests/contract/conftest.py", "tests/contract/test_record_contract.py"}
 
 
 def test_the_top_level_has_the_entries_of_the_design_and_no_others() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -17,6 +16,7 @@ from gitopsd.model.record import LiveService, State
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Backend
 from tests.contract.conftest import ENCLAVE
+from tests.stage.threads import at_once
 from tests.stage.waiting import until
 
 OWNER = Owner(repository="https://example.org/nets.git", environment="dev")
@@ -265,11 +265,7 @@ def test_a_port_of_udp_counts_as_open(backend: Backend) -> None:
 def test_every_service_can_converge_at_the_same_time(backend: Backend) -> None:
     backend.prepare(ENCLAVE, OWNER)
     names = [f"node-{number}" for number in range(4)]
-    threads = [threading.Thread(target=backend.converge, args=(ENCLAVE, make_workload(name))) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda name: backend.converge(ENCLAVE, make_workload(name)), names)
     live = backend.observe(ENCLAVE).services
     assert sorted(live) == names
     assert {service.state for service in live.values()} == {State.RUNNING}

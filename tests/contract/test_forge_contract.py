@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -280,28 +276,3 @@ def test_a_gitlab_status_names_its_branch(server: ForgeServer) -> None:
     report = make_report(server)
     forge.set_status(replace(report, commit=replace(report.commit, ref="refs/heads/feature/x")), context=CONTEXT)
     assert server.statuses[0].ref == "feature/x"
-
-
-def test_no_env_file_of_a_folder_above_reaches_the_daemon(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("CANARY_OF_ENV_FILE=1\n")
-    (tmp_path / "deep").mkdir()
-    program = (
-        "import os\n"
-        "from gitopsd.adapters.forges import ForgeKind, ForgeSettings, open_forge\n"
-        "open_forge(ForgeSettings(kind=ForgeKind.GITEA, url='http://127.0.0.1:9', token=str))\n"
-        "print(sorted(key for key in os.environ if 'CANARY' in key or 'DOTENV' in key))\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "deep", env=environment,
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    assert done.stdout.strip() == "[]"
-
-
-def test_no_library_of_a_forge_is_imported_before_one_is_opened() -> None:
-    program = (
-        "import sys, gitopsd.adapters.forges\n"
-        "print([name for name in ('github', 'gitlab', 'pyforgejo', 'requests', 'httpx') if name in sys.modules])\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +21,7 @@ from gitopsd.model.plan import Evaluation, Instruction, Plan
 from gitopsd.model.run import Condition, ConditionState, Outgoing, Report, ReportState, Run, Trigger, Verdict
 from gitopsd.model.values import Frozen
 from gitopsd.ports import Store
+from tests.stage.threads import at_once
 
 COMMIT = Commit(url="https://git.invalid/net.git", ref="main", id="1a2b3c4d" * 5, subject="Grow the net")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -179,26 +179,17 @@ def test_everything_survives_a_restart_in_a_file_only_its_owner_reads(tmp_path: 
 
 def test_threads_and_two_open_stores_share_one_file(tmp_path: Path) -> None:
     stores = [SqlStore(f"sqlite:///{tmp_path}/gitopsd.db") for _ in range(2)]
-    problems: list[BaseException] = []
 
     def work(number: int) -> None:
-        try:
-            mine = stores[number % 2]
-            for step in range(10):
-                mine.save_run(make_run(number * 100 + step, f"env-{number}"))
-                mine.enqueue(make_item(f"shared-{step}"))
-                mine.keep_plan(f"plan-{step}", make_evaluation("x"))
-                mine.cached_plan(f"plan-{step}")
-                mine.runs(f"env-{number}")
-        except BaseException as error:
-            problems.append(error)
+        mine = stores[number % 2]
+        for step in range(10):
+            mine.save_run(make_run(number * 100 + step, f"env-{number}"))
+            mine.enqueue(make_item(f"shared-{step}"))
+            mine.keep_plan(f"plan-{step}", make_evaluation("x"))
+            mine.cached_plan(f"plan-{step}")
+            mine.runs(f"env-{number}")
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
+    at_once(work, range(4))
     assert len(stores[0].outbox()) == 10
     assert all(len(stores[1].runs(f"env-{number}")) == 10 for number in range(4))
     for opened in stores:
@@ -207,11 +198,7 @@ def test_threads_and_two_open_stores_share_one_file(tmp_path: Path) -> None:
 
 def test_threads_share_a_store_in_memory() -> None:
     store = SqlStore("sqlite://")
-    threads = [threading.Thread(target=lambda n=n: store.save_run(make_run(n))) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda number: store.save_run(make_run(number)), range(8))
     assert len(store.runs("dev")) == 8
     store.close()
 

@@ -18,6 +18,7 @@ from gitopsd.model.environment import Source
 from gitopsd.model.package import Missing
 from tests.stage.repository import Repository
 from tests.stage.servers import HAS_HTTP_BACKEND, Host, serving, silent_server
+from tests.stage.threads import at_once
 
 CANARY = "canary-4f1d-token"
 needs_backend = pytest.mark.skipif(not HAS_HTTP_BACKEND, reason="git http-backend is not installed")
@@ -169,13 +170,7 @@ def test_mirrors_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
 def test_many_threads_may_ask_for_one_repository(tmp_path: Path, repository: Repository) -> None:
     head = repository.commit({"a": b"1"})
     git = mirrors(tmp_path)
-    found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(git.head(source(repository.url)).id)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [head] * 8
+    assert at_once(lambda _: git.head(source(repository.url)).id, range(8)) == [head] * 8
 
 
 # --- addresses --------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The stage that tests play on, built once. Each module says what it gives a test:
 
     waiting       until something holds
+    threads       the same from several threads at once
     repository    real Git repositories to push to
     packages      packages as folders and as repositories, and the evaluation of one
     ports         the smallest clock, journal, secrets and evaluator

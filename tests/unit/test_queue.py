@@ -1,19 +1,14 @@
-"""The keyed queue, what waiting work becomes together, and the lock of a state directory."""
+"""The keyed queue, and what waiting work becomes together."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 
-from gitopsd.daemon.lease import Lease
 from gitopsd.daemon.queue import KeyedQueue
 from gitopsd.daemon.work import Asked, Work, merge, takes_place
-from gitopsd.errors import Reason, UserError
 from gitopsd.model.environment import Commit, Environment, Source
 from gitopsd.model.run import Run
 
@@ -91,18 +86,3 @@ def test_only_something_newer_takes_the_place_of_a_run() -> None:
     assert takes_place(running, work(Asked.COMMIT, "2" * 40)) == "2" * 40
     assert takes_place(running, work(Asked.ROLLBACK)) == "rollback"
     assert takes_place(work(Asked.DRIFT, "1" * 40), work(Asked.COMMIT, "1" * 40)) == "1" * 40
-
-
-def test_a_second_process_is_refused_with_the_pid_of_the_first_and_may_follow_it(tmp_path: Path) -> None:
-    with Lease(tmp_path):
-        code = (
-            "import sys; from pathlib import Path; from gitopsd.daemon.lease import Lease\n"
-            "try: Lease(Path(sys.argv[1]))\nexcept Exception as error: print(error.reason, error)"
-        )
-        told = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-        import os
-
-        assert told.stdout.startswith(f"{Reason.LOCKED} {tmp_path} is in use by the gitopsd with pid {os.getpid()}")
-        with pytest.raises(UserError):
-            Lease(tmp_path)
-    Lease(tmp_path).release()

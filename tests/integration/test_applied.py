@@ -14,12 +14,11 @@ from gitopsd.model.ops import method_of
 from gitopsd.model.run import Run, Verdict
 from gitopsd.model.values import Frozen, thaw
 from gitopsd.report.text import run_data, run_text
-from tests.golden.test_plans import FOLDER
 from tests.stage.local import LocalSite
 from tests.stage.packages import files_of
 from tests.stage.world import prints_of
 
-PACKAGE = files_of(FOLDER / "applied")
+PACKAGE = files_of(Path(__file__).parents[1] / "golden" / "packages" / "applied")
 ARGS = json.loads(PACKAGE.pop("args.json"))
 del PACKAGE["plan.json"]
 
