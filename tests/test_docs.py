@@ -22,7 +22,7 @@ from gitopsd.evaluate.methods import METHODS
 from gitopsd.evaluate.types import TYPE_NAMES
 from gitopsd.fetch.rules import KEYS
 from gitopsd.model import environment as environments
-from tests.releases import PYPROJECT, RELEASES, version_in
+from tests.stage.releases import PYPROJECT, RELEASES, version_in
 
 
 def page(name: str) -> str:

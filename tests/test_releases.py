@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.releases import PYPROJECT, RELEASES, Release, git, has_history, number_of, releases_in, version_in
+from tests.stage.releases import PYPROJECT, RELEASES, Release, git, has_history, number_of, releases_in, version_in
 
 
 def test_versions_ascend_up_to_the_one_to_come() -> None:

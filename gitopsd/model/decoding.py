@@ -49,8 +49,6 @@ class Shape:
     def decoded(self, data: Any) -> Any:
         """The value that ``data`` is the JSON of. Raises ValueError when it does not fit."""
         kind = type(data)
-        if kind in self.plain:
-            return data
         if kind is dict:
             if (tag := data.get("$")) is None:
                 if (shape := self.entries) is not None:
@@ -67,6 +65,8 @@ class Shape:
         return self._seldom(kind, data)
 
     def _seldom(self, kind: type, data: Any) -> Any:
+        if kind in self.plain:
+            return data
         if kind is list and self.fixed is not None and len(self.fixed) == len(data):
             return tuple(shape.decoded(item) for shape, item in zip(self.fixed, data, strict=True))
         if (found := self.tagged.get(kind.__name__)) is not None and found.kind is kind:
@@ -77,11 +77,12 @@ class Shape:
 class _Tagged:
     """How objects of one tag are read: those of a dataclass, an enum, or a time."""
 
-    __slots__ = ("_fields", "_make", "kind")
+    __slots__ = ("_fields", "_make", "_usual", "kind")
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
-        self._fields: dict[str, tuple[frozenset[type], Callable[[Any], Any]]] | None = None
+        self._fields: dict[str, _Field] = {}
+        self._usual: tuple[tuple[str, Any, Callable[[Any, Any], None]], ...] = ()
         self._make: Callable[[Any], Any] | None = None
         if issubclass(kind, datetime):
             self._make = kind.fromisoformat
@@ -93,21 +94,26 @@ class _Tagged:
         if self._make is not None:
             return self._made(self._make, data.get("value"))
         fields = self._fields or self._compiled()
-        values = data.copy()
-        del values["$"]
+        made = _new(self.kind)
         name = ""
         try:
-            for name, item in values.items():
-                plain, decoded = fields[name]
-                if type(item) not in plain:
-                    values[name] = decoded(item)
-            return self.kind(**values)
+            for name, item in data.items():
+                plain, decoded, put = fields[name]
+                put(made, item if type(item) in plain else decoded(item))
         except _MismatchError as error:
             raise ValueError(f"{self.kind.__name__}.{name}: {error}") from None
         except KeyError:
             raise ValueError(f"{self.kind.__name__}: unknown field {name!r}") from None
-        except TypeError as error:  # a field is missing
-            raise ValueError(f"{self.kind.__name__}: {error}") from None
+        if len(data) != len(fields):
+            self._complete(made, data)
+        return made
+
+    def _complete(self, made: Any, data: dict[str, Any]) -> None:
+        for name, default, put in self._usual:
+            if name not in data:
+                if default is dataclasses.MISSING:
+                    raise ValueError(f"{self.kind.__name__}: field {name!r} is missing")
+                put(made, default)
 
     def _made(self, make: Callable[[Any], Any], value: Any) -> Any:
         try:
@@ -115,10 +121,18 @@ class _Tagged:
         except (TypeError, ValueError):
             raise _MismatchError(f"expected {self.kind.__name__}, found {_described(value)}") from None
 
-    def _compiled(self) -> dict[str, tuple[frozenset[type], Callable[[Any], Any]]]:
-        shapes = {name: shape_of(hint) for name, hint in classes.hints(self.kind)}
-        self._fields = {name: (shape.plain, shape.decoded) for name, shape in shapes.items()}
+    def _compiled(self) -> dict[str, _Field]:
+        kind: Any = self.kind
+        shapes = {name: shape_of(hint) for name, hint in classes.hints(kind)}
+        put_by_name = {name: vars(kind)[name].__set__ for name in shapes}  # slots: ``frozen`` hinders attributes only
+        self._usual = tuple((field.name, field.default, put_by_name[field.name]) for field in dataclasses.fields(kind))
+        self._fields = {name: (shape.plain, shape.decoded, put_by_name[name]) for name, shape in shapes.items()}
+        self._fields["$"] = (_SCALARS[str][1], Shape().decoded, lambda *_: None)
         return self._fields
+
+
+_Field = tuple[frozenset[type], Callable[[Any], Any], Callable[[Any, Any], None]]
+_new = object.__new__
 
 
 _TAGGED: dict[type, _Tagged] = {}
@@ -144,6 +158,8 @@ def shape_of(hint: Any) -> Shape:
     """The shape of a type. Raises TypeError for one that has no JSON form here."""
     if isinstance(hint, (str, ForwardRef)):  # in an alias that holds itself
         hint = classes.hint("gitopsd.model.values", hint if isinstance(hint, str) else hint.__forward_arg__)
+    if hint is Any:
+        return _ANYTHING
     if hint not in _SHAPES:
         _SHAPES[hint] = shape = Shape()  # before its parts, which may hold it
         _fill(shape, hint)
@@ -195,7 +211,7 @@ class _Anything(Shape):
 
     def _seldom(self, kind: type, data: Any) -> Any:
         tag = data["$"] if kind is dict else kind.__name__
-        if not isinstance(tag, str) or tag in self.tagged:
+        if kind in self.plain or not isinstance(tag, str) or tag in self.tagged:
             return super()._seldom(kind, data)
         found = datetime if tag == "time" else classes.class_named(tag)
         if found is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from gitopsd.model.package import Move
 from gitopsd.model.plan import Instruction, Plan
 from gitopsd.model.record import Step
-from gitopsd.model.values import Value
 
 
 class Action(StrEnum):
@@ -40,11 +40,12 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """One field before and after; ``known`` is False where the value is known only after apply."""
+    """One field before and after: a free value, or a part of an op; ``known`` is False where the value is known only
+    after apply."""
 
     path: str
-    before: Value = None
-    after: Value = None
+    before: Any = None
+    after: Any = None
     known: bool = True
 
 

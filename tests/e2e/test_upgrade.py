@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gitopsd.errors import Reason
-from tests.releases import RELEASES, ROOT, Program, build, has_history, unpack
+from tests.stage.releases import RELEASES, ROOT, Program, build, has_history, unpack
+from tests.stage.upgrading import Place, Seen, place
 from tests.stage.waiting import until
-from tests.upgrading import Place, Seen, place
 
 pytestmark = [
     pytest.mark.slow,

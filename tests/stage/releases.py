@@ -10,9 +10,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYPROJECT = ROOT / "pyproject.toml"
-FILE = Path(__file__).with_name("releases.txt")
+FILE = ROOT / "tests" / "releases.txt"
 LINE = re.compile(r"(?P<version>\d+\.\d+\.\d+) (?P<commit>[0-9a-f]{40})")
 
 

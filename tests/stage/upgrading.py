@@ -21,7 +21,7 @@ import yaml
 from gitopsd.cli.demo_repository import DemoRepository
 from gitopsd.cli.demo_servers import ChatServer, ForgeServer, Message, Status
 from gitopsd.cli.demo_watch import Process, ask, parent, process, processes_of, serving
-from tests.releases import Program, variables
+from tests.stage.releases import Program, variables
 from tests.stage.servers import Counting
 from tests.stage.waiting import until
 
