@@ -89,6 +89,7 @@ def test_lowering_keeps_every_line_where_it_is(source, careful):
 
 
 @given(st.integers(0, len(SOURCES) - 1), st.booleans())
+@settings(deadline=None)
 def test_every_helper_belongs_to_a_line_of_the_author(number, careful):
     source = SOURCES[number]
     try:
