@@ -54,14 +54,14 @@ class Planned:
 
 
 def follow(asked: Follow, world: World, newer: Newer = nothing_newer) -> Run:
-    """Makes an environment follow a commit: evaluates, compares, applies, rolls back. An error is an end
-    as well: never raises for one that gitopsd knows."""
+    """Makes an environment follow a commit: evaluates, compares, applies, rolls back. What fails is an end, and not
+    raised."""
     return world.site(asked, newer).run(_follow)
 
 
 def check_drift(environment: Environment, world: World, newer: Newer = nothing_newer) -> Run:
-    """The same page with the stored plan: heals or reports what was changed outside of gitopsd. Raises as
-    :func:`follow`, and what reading the record raises."""
+    """The same page with the stored plan: heals or reports what was changed outside of gitopsd.
+    Raises UserError for a backend that is not configured, and what reading the record raises."""
     head = world.ledger_of(environment).recorded.head
     asked = _asked(environment, head.good.commit if head.good else head.commit, Trigger.DRIFT)
     return world.site(asked, newer).run(_check)
@@ -162,7 +162,7 @@ def _moving(diff: Diff, evaluation: Evaluation, recorded: Recorded) -> Diff:
 
 def _begin(site: Site, diff: Diff, evaluation: Evaluation) -> None:
     def begin(head: Head) -> Head:
-        now = head if head.lock == evaluation.lock else heads.locked(head, evaluation.lock)
+        now = heads.locked(head, evaluation.lock)
         return now if diff.empty else heads.begun(now, diff.plan_digest)
 
     site.move(begin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -84,14 +84,15 @@ class World:
         """Tells people that a commit defines an environment wrongly; there may be none of that name."""
         now = self.clock.now()
         run = Run(
-            id=uuid.uuid4().hex[:12], environment=environment, commit=commit, trigger=Trigger.COMMIT,
+            id=_new_run_id(), environment=environment, commit=commit, trigger=Trigger.COMMIT,
             verdict=Verdict.INVALID, problems=problems, started_at=now, ended_at=now,
         )  # fmt: skip
         self.reports.ended(run)
 
     def site(self, asked: Follow, newer: Newer = nothing_newer) -> Site:
         """The environment that a run is for, with its ports."""
-        return Site(world=self, asked=asked, newer=newer, ledger=self.ledger_of(asked.environment))
+        ledger = self.ledger_of(asked.environment)
+        return Site(world=self, asked=asked, newer=newer, ledger=ledger, id=_new_run_id(), started_at=self.clock.now())
 
 
 class Ledger:
@@ -182,12 +183,9 @@ class Site:
     asked: Follow
     newer: Newer
     ledger: Ledger
+    id: str
+    started_at: datetime
     back_to: str = ""
-    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    started_at: datetime = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "started_at", self.world.clock.now())
 
     # --- what there is ------------------------------------------------------------------------------------
 
@@ -293,7 +291,7 @@ class Site:
         """The end of a commit that another one followed before people heard of its own."""
         asked = replace(self.asked, commit=replace(self.asked.commit, id=commit, subject="", author="", when=0))
         end, now = Superseded(by=self.asked.commit.id), self.world.clock.now()
-        return run_of(end, run_id=uuid.uuid4().hex[:12], asked=asked, started_at=now, ended_at=now)
+        return run_of(end, run_id=_new_run_id(), asked=asked, started_at=now, ended_at=now)
 
     # --- secrets ------------------------------------------------------------------------------------------
 
@@ -315,6 +313,10 @@ class Site:
     def shown(self, value: Value, *, limit: int = 0) -> str:
         """A value on one line of a message, secrets masked, at most ``limit`` characters long (0: any)."""
         return one_line(self.masked(starlark_repr(value)), limit=limit)
+
+
+def _new_run_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _named(things: Mapping[str, T], environment: Environment) -> T:

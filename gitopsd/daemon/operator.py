@@ -193,8 +193,7 @@ class Operator:
             return member
         broken = self._parts.roster.broken()
         if name in broken:
-            first = broken[name][0]
-            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
+            raise broken[name][0].error()
         near = suggestion(name, [item.environment.name for item in self._parts.roster.members()])
         raise UserError(
             Reason.ENVIRONMENT_UNKNOWN,

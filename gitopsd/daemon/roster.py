@@ -44,8 +44,7 @@ class Member:
                 hint="put it back into gitopsd.yaml, or end it with gitopsd destroy",
             )
         if self.problems:
-            first = self.problems[0]
-            raise UserError(first.reason, first.message, position=first.position, hint=first.hint)
+            raise self.problems[0].error()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,19 +27,18 @@ def judge(
     What may pass by itself is tried again, and the last good plan that fails again is not to blame: the enclave stays
     as it is. Every other failure is the plan's, and leads back to the last good one if the policy says so.
     """
-    if applied.preempted:
-        return Superseded(applied=applied, by=newer)
-    if applied.ok:
-        return Achieved(applied=applied)
+    end = judge_check(applied, newer=newer)
+    if not isinstance(end, Failed):
+        return end
     problems = applied.problems
     if any(problem.reason in HOLDING for problem in problems):
         return Held(applied=applied, problems=problems)
     passing = all(problem.reason in PASSING for problem in problems)
     good = head.good
     if passing or (good is not None and good.digest == applied.diff.plan_digest):
-        return Failed(applied=applied, problems=problems)
+        return end
     back_to = None if policy.rollback is RollbackPolicy.NONE else good
-    return Failed(applied=applied, problems=problems, plan=plan.digest, back_to=back_to)
+    return replace(end, plan=plan.digest, back_to=back_to)
 
 
 def judge_check(applied: Applied, *, newer: str) -> Achieved | Failed | Superseded:

@@ -20,8 +20,6 @@ from gitopsd.model.run import Follow, Trigger
 class Apply:
     """The diff is to be applied; an empty one only moves the commit on."""
 
-    diff: Diff
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoBack:
@@ -65,4 +63,4 @@ def decide(plan: Plan, diff: Diff, head: Head, asked: Follow) -> Apply | Held | 
         return Held.because(Reason.BAD_PLAN, message, "push another plan, or try it again with `gitopsd sync`")
     if diff.lost and not diff.empty:
         return Held.because(Reason.RESULT_LOST, diff.lost, "restore it, or run the step again by changing its text")
-    return Apply(diff=diff)
+    return Apply()

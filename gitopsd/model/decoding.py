@@ -94,7 +94,7 @@ class _Tagged:
         if self._make is not None:
             return self._made(self._make, data.get("value"))
         fields = self._fields or self._compiled()
-        made = _new(self.kind)
+        made: Any = _new(self.kind)
         name = ""
         try:
             for name, item in data.items():
@@ -162,7 +162,11 @@ def shape_of(hint: Any) -> Shape:
         return _ANYTHING
     if hint not in _SHAPES:
         _SHAPES[hint] = shape = Shape()  # before its parts, which may hold it
-        _fill(shape, hint)
+        try:
+            _fill(shape, hint)
+        except BaseException:
+            del _SHAPES[hint]
+            raise
     return _SHAPES[hint]
 
 

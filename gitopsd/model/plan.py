@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gitopsd.errors import GitopsdError, Reason, TransientError
+from gitopsd.errors import GitopsdError, Reason, TransientError, UserError
 from gitopsd.model.codec import digest
 from gitopsd.model.package import Lock, Missing
 from gitopsd.model.values import Value
@@ -97,6 +97,10 @@ class Problem:
             retry_after=error.retry_after if isinstance(error, TransientError) else None,
             stack=error.stack,
         )
+
+    def error(self) -> UserError:
+        """The problem as an error for who asks for what it stands in the way of."""
+        return UserError(self.reason, self.message, position=self.position, hint=self.hint)
 
     def __str__(self) -> str:
         where = f"{self.position}: " if self.position else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from gitopsd.model.plan import Plan
 from gitopsd.model.run import Follow, Run, Trigger, Verdict
 from tests.stage import records
 from tests.stage.repository import Repository
-from tests.stage.servers import HAS_HTTP_BACKEND, Host, serving
+from tests.stage.servers import HAS_HTTP_BACKEND, Host, running, serving
 from tests.stage.world import Site
 
 GITHUB = "https://github.com/"
@@ -266,16 +265,8 @@ def web(content: bytes) -> Iterator[Web]:
         def log_message(self, *_: object) -> None:
             """Tests need no access log."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Requests)) as served.url:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 UPLOAD = """

@@ -106,11 +106,17 @@ def serving(host: Host) -> Iterator[Host]:
     """Serves a host's repositories through ``git http-backend`` for the time of a block."""
     server = _Server(("127.0.0.1", 0), _Requests)
     server.host = host
+    with running(server) as host.url:
+        yield host
+
+
+@contextmanager
+def running(server: http.server.HTTPServer) -> Iterator[str]:
+    """The address of a server, which answers for the time of a block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    host.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield host
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
