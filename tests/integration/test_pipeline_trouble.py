@@ -12,9 +12,12 @@ import pytest
 from gitopsd import pipeline
 from gitopsd.adapters.memory import Crash
 from gitopsd.errors import Reason
+from gitopsd.model.environment import Commit
 from gitopsd.model.head import SCHEME, Settled, Stuck
+from gitopsd.model.package import EvaluationRequest
+from gitopsd.model.plan import Evaluation
 from gitopsd.model.record import Recorded
-from gitopsd.model.run import ConditionState, Run, Trigger, Verdict
+from gitopsd.model.run import ConditionState, ReportState, Run, Trigger, Verdict
 from tests.stage.chain import PACKAGE, Chain
 
 MIGRATE_FIRST = PACKAGE.replace(
@@ -168,3 +171,31 @@ def test_healed_drift_keeps_the_results_of_then_for_a_way_back(site: Chain) -> N
     recorded = site.recorded
     assert recorded.head.good
     assert recorded.head.good.serials == {name: step.serial for name, step in recorded.steps.items()}
+
+
+def ends_of(site: Chain, commit: Commit) -> list[ReportState]:
+    """The states that the forge is told of a commit, in order."""
+    return [
+        item.report.state
+        for item in site.store.outbox()
+        if item.channel == "forge" and item.report.commit.id == commit.id
+    ]
+
+
+def test_a_commit_that_was_announced_and_overtaken_over_a_restart_ends_as_superseded(
+    site: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_: EvaluationRequest) -> Evaluation:
+        raise Crash
+
+    for before in ({}, {"level": "a"}):  # without a record, where the daemon keeps what it announced, and with one
+        lost = site.push(f"{{level: lost, wait: {len(before) + 1}s}}")
+        with monkeypatch.context() as patch, suppress(Crash):
+            patch.setattr(site.evaluator, "evaluate", crash)
+            site.follow(lost)
+        assert ends_of(site, lost) == [ReportState.PENDING]
+        assert (site.record.read("dev") is None) == (not before)
+        live = site.push(f"{{level: found, wait: {len(before) + 1}s}}")
+        assert site.follow(live).verdict is Verdict.SUCCEEDED
+        assert ends_of(site, lost) == [ReportState.PENDING, ReportState.SUPERSEDED]
+        assert ends_of(site, live) == [ReportState.PENDING, ReportState.SUCCESS]
